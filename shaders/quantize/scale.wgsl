@@ -1,0 +1,58 @@
+// Current scaling: scale = amax / max and inv_scale = 1 / scale of every group, each division rounded once.
+// One invocation per group. Integers, because WGSL's own division is only right within 2.5 ulp.
+#import lib/bits.wgsl
+#import lib/record.wgsl x=out X=OUT at=1
+
+struct Params { out_groups: u32, max_bits: u32 }
+@group(0) @binding(0) var<uniform> params: Params;
+
+override WORKGROUP: u32;
+const ONE = 0x3f800000u;
+
+// a / b of positive normal numbers, nearest even, never below the smallest normal number.
+fn divide(a: u32, b: u32) -> u32 {
+    let divisor = (b & 0x007fffffu) | 0x00800000u;
+    var rest = (a & 0x007fffffu) | 0x00800000u;
+    var exponent = i32(a >> 23u) - i32(b >> 23u) + 127;
+    if rest < divisor {
+        rest <<= 1u;
+        exponent -= 1;
+    }
+    // 24 bits and one to round by; what remains says whether they are all.
+    var quotient = 0u;
+    for (var i = 0u; i < 25u; i++) {
+        quotient <<= 1u;
+        if rest >= divisor {
+            rest -= divisor;
+            quotient |= 1u;
+        }
+        rest <<= 1u;
+    }
+    let kept = quotient >> 1u;
+    let up = (quotient & 1u) != 0u && (rest != 0u || (kept & 1u) != 0u);
+    // A carry out of the mantissa lands in the exponent field, where it belongs.
+    let bits = (u32(max(exponent, 0)) << 23u) + (kept - 0x00800000u) + u32(up);
+    return max(select(bits, 0u, exponent < 1), SMALLEST_NORMAL);
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let i = group.x * WORKGROUP + lane;
+    if i < params.out_groups {
+        let amax = atomicLoad(&out_record[out_at(2u, i)]);
+        var scale = ONE;
+        if amax >= INFINITY {
+            out_raise(NON_FINITE_AMAX);
+        } else if amax != 0u {
+            scale = divide(amax, params.max_bits);
+        }
+        atomicStore(&out_record[out_at(0u, i)], scale);
+        atomicStore(&out_record[out_at(1u, i)], divide(ONE, scale));
+    }
+#ifndef OUT_PER_TENSOR
+    if i == 0u {
+        atomicStore(&out_record[0], ONE);
+        atomicStore(&out_record[1], ONE);
+    }
+#endif
+}

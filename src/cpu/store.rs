@@ -1,0 +1,77 @@
+//! How CPU kernels end: rows of real numbers become a tensor, and their amax is found.
+
+use super::{Threads, magnitude, scaled};
+use crate::{
+    dtype::Overflow,
+    scale::{GroupMap, Scales, flags},
+    tensor::{Layout, rows},
+};
+
+/// Takes the magnitude of every number into the running maxima of `s`, whose groups `map` finds; `fill` makes one row
+/// of real numbers.
+pub(crate) fn amax(
+    shape: (usize, usize),
+    map: GroupMap,
+    s: &mut Scales,
+    threads: Threads,
+    fill: impl Fn(usize, &mut [f32]) + Sync + Send,
+) {
+    let (rows, cols) = shape;
+    let piece = threads.piece(rows, 1);
+    // Every piece has maxima of its own; integer maxima may be joined in any order.
+    let seen = threads.for_each((0..rows).step_by(piece), |first| {
+        let mut mine = s.clone();
+        let mut v = vec![0.0; cols];
+        for row in first..(first + piece).min(rows) {
+            fill(row, &mut v);
+            for (col, v) in v.iter().enumerate() {
+                mine.see(map.group(row, col), magnitude(*v));
+            }
+        }
+        mine
+    });
+    for mine in seen {
+        for g in 0..s.groups() {
+            s.see(g, mine.amax_of(g).to_bits());
+        }
+    }
+}
+
+/// Writes every row that `fill` makes, padding included. Where `scales` are given the rows become codes,
+/// encode(v × inv_scale), and `HAS_NAN` is raised when one of them is NaN.
+pub(crate) fn store(
+    out: &Layout,
+    words: &mut [u32],
+    scales: Option<&mut Scales>,
+    overflow: Overflow,
+    threads: Threads,
+    fill: impl Fn(usize, &mut [f32]) + Sync + Send,
+) {
+    let dtype = out.element().dtype();
+    let coded = scales.as_deref().map(|s| (s, s.granularity().map(out.shape())));
+    let piece = threads.piece(out.rows() as usize, 1);
+    let pieces = words.chunks_mut(piece * out.row_words()).enumerate();
+    let nan = threads.for_each(pieces, |(i, words)| {
+        let mut v = vec![0.0; out.cols() as usize];
+        let mut nan = false;
+        for (j, words) in words.chunks_exact_mut(out.row_words()).enumerate() {
+            let row = i * piece + j;
+            fill(row, &mut v);
+            if let Some((s, map)) = coded {
+                for (col, v) in v.iter_mut().enumerate() {
+                    *v = scaled(*v, s.inv_scale_of(map.group(row, col)));
+                }
+            }
+            rows::encode(dtype, overflow, &v, words);
+            if let Some(f) = dtype.format() {
+                nan |= bytemuck::cast_slice::<u32, u8>(words)[..v.len()].iter().any(|&c| f.is_nan(c));
+            }
+        }
+        nan
+    });
+    if let Some(s) = scales
+        && nan.contains(&true)
+    {
+        s.raise(flags::HAS_NAN);
+    }
+}

@@ -1,0 +1,62 @@
+//! How many threads a CPU kernel may use.
+
+/// How many threads a CPU kernel may use at once; the caller's choice, 1 at least.
+///
+/// Work runs on rayon's pool, in at most this many pieces at a time. On wasm there is one thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Threads(usize);
+
+impl Threads {
+    /// The caller's thread only.
+    pub const ONE: Self = Self(1);
+
+    /// At most `n`; 0 means one.
+    pub const fn new(n: usize) -> Self {
+        Self(if n == 0 { 1 } else { n })
+    }
+
+    /// As many as the machine runs at once.
+    pub fn all() -> Self {
+        Self::new(std::thread::available_parallelism().map_or(1, usize::from))
+    }
+
+    /// The number.
+    pub const fn get(self) -> usize {
+        self.0
+    }
+
+    /// Length of the pieces that cut `len` into at most this many, each a multiple of `step`.
+    pub(crate) fn piece(self, len: usize, step: usize) -> usize {
+        len.div_ceil(self.0).next_multiple_of(step).max(1)
+    }
+
+    /// Runs `f` on every item; the results are in order. Items go to at most this many threads in equal shares.
+    pub(crate) fn for_each<T: Send, R: Send>(
+        self,
+        items: impl IntoIterator<Item = T>,
+        f: impl Fn(T) -> R + Sync + Send,
+    ) -> Vec<R> {
+        #[cfg(not(target_arch = "wasm32"))]
+        if self.0 > 1 {
+            use rayon::iter::{IntoParallelIterator, ParallelIterator};
+            let mut items: Vec<T> = items.into_iter().collect();
+            let share = items.len().div_ceil(self.0).max(1);
+            let mut shares = vec![];
+            while items.len() > share {
+                let rest = items.split_off(share);
+                shares.push(std::mem::replace(&mut items, rest));
+            }
+            shares.push(items);
+            let done: Vec<Vec<R>> =
+                shares.into_par_iter().map(|share| share.into_iter().map(&f).collect()).collect();
+            return done.into_iter().flatten().collect();
+        }
+        items.into_iter().map(f).collect()
+    }
+}
+
+impl Default for Threads {
+    fn default() -> Self {
+        Self::all()
+    }
+}

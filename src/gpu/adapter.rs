@@ -1,0 +1,84 @@
+//! Finding a device.
+
+use super::Capabilities;
+use crate::error::Error;
+
+/// A device of our own, and what it can do.
+pub(crate) struct Adapter {
+    pub device: wgpu::Device,
+    pub queue: wgpu::Queue,
+    pub info: wgpu::AdapterInfo,
+    pub capabilities: Capabilities,
+}
+
+/// Features that some kernel may use; asked for where the adapter has them.
+const WANTED: wgpu::Features = wgpu::Features::TIMESTAMP_QUERY;
+
+/// The best adapter: real GPUs before virtual ones, a CPU pretending only if `software`; native APIs before GL.
+pub(crate) async fn find(software: bool, portable: bool) -> Result<Adapter, Error> {
+    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle_from_env());
+    let adapters = candidates(&instance).await;
+    let mut seen = vec![];
+    let mut usable = vec![];
+    for a in adapters {
+        let info = a.get_info();
+        seen.push(describe(&info));
+        let computes = a.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS);
+        if computes && (software || info.device_type != wgpu::DeviceType::Cpu) {
+            usable.push((rank(&info), info, a));
+        }
+    }
+    usable.sort_by_key(|u| u.0);
+    let Some((_, info, adapter)) = usable.into_iter().next() else {
+        let why = match seen.len() {
+            0 => "there is none, or no driver for it".to_owned(),
+            _ => format!("none of these computes, software adapters aside: {}", seen.join(", ")),
+        };
+        return Err(Error::NoAdapter(why));
+    };
+    let (features, limits) = if portable {
+        (wgpu::Features::empty(), wgpu::Limits::default())
+    } else {
+        (adapter.features() & WANTED, adapter.limits())
+    };
+    let descriptor = wgpu::DeviceDescriptor {
+        label: Some("quarter"),
+        required_features: features,
+        required_limits: limits.clone(),
+        ..Default::default()
+    };
+    let (device, queue) =
+        adapter.request_device(&descriptor).await.map_err(|e| Error::NoDevice(e.to_string()))?;
+    let software = info.device_type == wgpu::DeviceType::Cpu;
+    Ok(Adapter { device, queue, info, capabilities: Capabilities { features, limits, software } })
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+async fn candidates(instance: &wgpu::Instance) -> Vec<wgpu::Adapter> {
+    instance.enumerate_adapters(wgpu::Backends::all()).await
+}
+
+#[cfg(target_arch = "wasm32")]
+async fn candidates(instance: &wgpu::Instance) -> Vec<wgpu::Adapter> {
+    let options = wgpu::RequestAdapterOptions {
+        power_preference: wgpu::PowerPreference::HighPerformance,
+        ..Default::default()
+    };
+    instance.request_adapter(&options).await.into_iter().collect()
+}
+
+fn rank(info: &wgpu::AdapterInfo) -> (u8, bool) {
+    let kind = match info.device_type {
+        wgpu::DeviceType::DiscreteGpu => 0,
+        wgpu::DeviceType::IntegratedGpu => 1,
+        wgpu::DeviceType::VirtualGpu => 2,
+        wgpu::DeviceType::Other => 3,
+        wgpu::DeviceType::Cpu => 4,
+    };
+    (kind, info.backend == wgpu::Backend::Gl)
+}
+
+pub(crate) fn describe(info: &wgpu::AdapterInfo) -> String {
+    let driver = [info.driver.as_str(), info.driver_info.as_str()].join(" ");
+    format!("{} ({:?}, {})", info.name, info.backend, driver.trim())
+}

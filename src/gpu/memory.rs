@@ -1,0 +1,190 @@
+//! Buffers, their contents, and the way back to the host.
+
+use crate::error::Error;
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Mutex},
+    task::{Poll, Waker},
+};
+
+/// Catches every kind of error of what follows on this thread, until it is popped.
+pub(crate) struct Scopes([wgpu::ErrorScopeGuard; 3]);
+
+pub(crate) fn scopes(device: &wgpu::Device) -> Scopes {
+    use wgpu::ErrorFilter::{Internal, OutOfMemory, Validation};
+    Scopes([OutOfMemory, Internal, Validation].map(|f| device.push_error_scope(f)))
+}
+
+impl Scopes {
+    /// The first error caught, if any. Takes effect at once; only the answer may take time.
+    pub(crate) fn pop(self) -> impl Future<Output = Option<wgpu::Error>> {
+        let [memory, internal, validation] = self.0;
+        // Last pushed, first popped.
+        let validation = validation.pop();
+        let internal = internal.pop();
+        let memory = memory.pop();
+        async { memory.await.or(internal.await).or(validation.await) }
+    }
+}
+
+/// A buffer of `size` bytes that `fill` writes before the device sees it.
+pub(crate) async fn allocate(
+    device: &wgpu::Device,
+    label: &str,
+    usage: wgpu::BufferUsages,
+    size: u64,
+    fill: impl FnOnce(&mut wgpu::BufferViewMut),
+) -> Result<wgpu::Buffer, Error> {
+    let bytes = size.next_multiple_of(16);
+    let fail = |why: String| Error::OutOfMemory { what: label.to_owned(), bytes, why };
+    let limit = device.limits().max_buffer_size;
+    if bytes > limit {
+        return Err(fail(format!("the device allows {limit} in one buffer")));
+    }
+    let (buffer, caught) = {
+        let scopes = scopes(device);
+        let buffer = device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some(label),
+            size: bytes,
+            usage,
+            mapped_at_creation: true,
+        });
+        if let Ok(mut view) = buffer.get_mapped_range_mut(..) {
+            fill(&mut view);
+        }
+        buffer.unmap();
+        (buffer, scopes.pop())
+    };
+    match caught.await {
+        None => Ok(buffer),
+        Some(e) => Err(fail(e.to_string())),
+    }
+}
+
+/// A buffer that holds these bytes.
+pub(crate) async fn allocate_with(
+    device: &wgpu::Device,
+    label: &str,
+    usage: wgpu::BufferUsages,
+    bytes: &[u8],
+) -> Result<wgpu::Buffer, Error> {
+    allocate(device, label, usage, bytes.len() as u64, |view| {
+        view.slice(..bytes.len()).copy_from_slice(bytes)
+    })
+    .await
+}
+
+/// A value that a callback brings, as a future.
+struct Delivery<T>(Arc<Mutex<(Option<T>, Option<Waker>)>>);
+
+impl<T> Delivery<T> {
+    fn new() -> (Self, impl FnOnce(T)) {
+        let shared = Arc::new(Mutex::new((None, None::<Waker>)));
+        let theirs = Arc::clone(&shared);
+        let deliver = move |value| {
+            if let Ok(mut s) = theirs.lock() {
+                s.0 = Some(value);
+                if let Some(w) = s.1.take() {
+                    w.wake();
+                }
+            }
+        };
+        (Self(shared), deliver)
+    }
+}
+
+impl<T> Future for Delivery<T> {
+    type Output = T;
+    fn poll(self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<T> {
+        match self.0.lock() {
+            Ok(mut s) => match s.0.take() {
+                Some(v) => Poll::Ready(v),
+                None => {
+                    s.1 = Some(cx.waker().clone());
+                    Poll::Pending
+                }
+            },
+            Err(_) => Poll::Pending,
+        }
+    }
+}
+
+/// Copies buffers to the host: one submission, one mapping. `drive` says that nobody else polls this device.
+pub(crate) async fn download(
+    device: &wgpu::Device,
+    queue: &wgpu::Queue,
+    sources: &[(&wgpu::Buffer, u64)],
+    drive: bool,
+) -> Result<Vec<Vec<u32>>, Error> {
+    let total: u64 = sources.iter().map(|s| s.1.next_multiple_of(8)).sum();
+    let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
+    let limit = device.limits().max_buffer_size;
+    if total > limit {
+        let why = format!("the device allows {limit} in one buffer");
+        return Err(Error::OutOfMemory { what: "quarter readback".into(), bytes: total, why });
+    }
+    let (staging, arrived, caught) = {
+        // On a lost device mapping panics outside a scope.
+        let scopes = scopes(device);
+        let staging = device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("quarter readback"),
+            size: total,
+            usage,
+            mapped_at_creation: false,
+        });
+        let mut encoder = device
+            .create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("quarter readback") });
+        let mut at = 0;
+        for (buffer, bytes) in sources {
+            encoder.copy_buffer_to_buffer(buffer, 0, &staging, at, *bytes);
+            at += bytes.next_multiple_of(8);
+        }
+        let index = queue.submit([encoder.finish()]);
+        let (arrived, deliver) = Delivery::new();
+        staging.map_async(wgpu::MapMode::Read, .., deliver);
+        if drive {
+            poll(device.clone(), index);
+        }
+        (staging, arrived, scopes.pop())
+    };
+    if let Some(e) = caught.await {
+        return Err(Error::Wgpu(e.to_string()));
+    }
+    arrived.await.map_err(|e| Error::DeviceLost(e.to_string()))?;
+    let mut out = vec![];
+    {
+        let view = staging.get_mapped_range(..).map_err(|e| Error::Wgpu(e.to_string()))?;
+        let mut at = 0;
+        for (_, bytes) in sources {
+            let words = view[at..at + *bytes as usize].chunks_exact(4);
+            out.push(words.map(|w| u32::from_le_bytes([w[0], w[1], w[2], w[3]])).collect());
+            at += bytes.next_multiple_of(8) as usize;
+        }
+    }
+    staging.unmap();
+    Ok(out)
+}
+
+/// Waits until everything submitted so far is done.
+pub(crate) async fn finish(device: &wgpu::Device, queue: &wgpu::Queue, drive: bool) {
+    let (done, deliver) = Delivery::new();
+    queue.on_submitted_work_done(move || deliver(()));
+    let index = queue.submit([]);
+    if drive {
+        poll(device.clone(), index);
+    }
+    done.await;
+}
+
+/// Drives the callbacks of a device that nobody else polls, from a thread of its own; a browser drives itself.
+#[cfg(not(target_arch = "wasm32"))]
+fn poll(device: wgpu::Device, submission_index: wgpu::SubmissionIndex) {
+    std::thread::spawn(move || {
+        // A failure means that the device is lost, which the callbacks say themselves.
+        let _ = device.poll(wgpu::PollType::Wait { submission_index: Some(submission_index), timeout: None });
+    });
+}
+
+#[cfg(target_arch = "wasm32")]
+fn poll(_: wgpu::Device, _: wgpu::SubmissionIndex) {}

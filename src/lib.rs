@@ -1,0 +1,24 @@
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod context;
+pub mod dtype;
+mod error;
+mod plan;
+pub mod scale;
+pub mod tensor;
+mod trusted;
+pub mod verify;
+
+pub mod cpu;
+#[cfg(feature = "gpu")]
+pub mod gpu;
+pub mod ops;
+#[cfg(feature = "gpu")]
+pub mod shader;
+
+pub use context::{Context, ContextBuilder, Fallback, On};
+pub use error::Error;
+pub use plan::{AnyPlan, Bound, Choice, Plan, Planner};
+#[cfg(feature = "gpu")]
+pub use wgpu;

@@ -1,0 +1,194 @@
+//! How operands meet shaders: the defines, constants and bindings that `lib/operand.wgsl`, `lib/scale.wgsl` and
+//! `lib/output.wgsl` expect of a tensor.
+
+use crate::{
+    dtype::{Format, Overflow, Specials},
+    gpu::{Binding, Capabilities, Dispatch, Footprint, Params, Specialization, Stage, Usage, bind},
+    scale::{Granularity, GroupMap},
+    shader::{Shader, shader},
+    tensor::{DType, Element, Layout, scales, values},
+};
+
+/// A stage under construction.
+pub(crate) struct StageBuilder {
+    shader: Shader,
+    specialization: Specialization,
+    bindings: Vec<Binding>,
+}
+
+/// Kinds of element, as defines name them.
+fn kind(dtype: DType) -> &'static str {
+    match dtype {
+        DType::F32 => "F32",
+        DType::F16 => "F16",
+        DType::Bf16 => "BF16",
+        DType::F8(_) => "F8",
+    }
+}
+
+impl StageBuilder {
+    pub(crate) fn new(shader: Shader) -> Self {
+        Self { shader, specialization: Specialization::default(), bindings: vec![] }
+    }
+
+    pub(crate) fn define(mut self, name: &str) -> Self {
+        self.specialization.define(name);
+        self
+    }
+
+    pub(crate) fn constant(mut self, name: &str, value: u32) -> Self {
+        self.specialization.constant(name, value);
+        self
+    }
+
+    pub(crate) fn bind(mut self, b: Binding) -> Self {
+        self.bindings.push(b);
+        self
+    }
+
+    /// Values of an operand that is read: `#import lib/operand.wgsl x=role X=ROLE at=N`.
+    pub(crate) fn operand(mut self, role: &'static str, at: u32, element: Element) -> Self {
+        let x = role.to_uppercase();
+        let s = &mut self.specialization;
+        s.define(format!("{x}_{}", kind(element.dtype())));
+        if let Some(f) = element.format() {
+            s.constant(format!("{x}_MAN_BITS"), f.man_bits());
+            s.constant(format!("{x}_BIAS"), f.bias());
+            s.constant(format!("{x}_STEP"), 2f64.powi(1 - f.bias()));
+            s.constant(format!("{x}_INF_CODE"), f.infinity_code().map_or(256, u32::from));
+            s.constant(format!("{x}_NAN_CODE"), first_nan(f));
+            if f.specials() == Specials::Fnuz {
+                s.define(format!("{x}_FNUZ"));
+            }
+            if f.infinity_code().is_some() {
+                s.define(format!("{x}_INF"));
+            }
+        }
+        self.bind(bind(at, values(role), Usage::Read))
+    }
+
+    /// Sums of this operand decode it by way of f16 where that is exact: where the format has Inf just where f16 has
+    /// it. The power of two that they leave out, as an exponent.
+    pub(crate) fn by_f16(mut self, role: &'static str, element: Element) -> (Self, i32) {
+        match element.format() {
+            Some(f) if f.infinity_code().is_some() == (f.exp_bits() == 5) => {
+                self.specialization.define(format!("{}_BY_F16", role.to_uppercase()));
+                (self, 15 - f.bias())
+            }
+            _ => (self, 0),
+        }
+    }
+
+    pub(crate) fn constant_f32(mut self, name: &str, value: f32) -> Self {
+        self.specialization.constant(name, value);
+        self
+    }
+
+    /// Scales of an operand that is read, if it has any: `#import lib/scale.wgsl x=role X=ROLE at=N`.
+    pub(crate) fn scale(mut self, role: &'static str, at: u32, element: Element) -> Self {
+        let Some(granularity) = element.scaling() else { return self };
+        let x = role.to_uppercase();
+        self.specialization.define(format!("{x}_SCALED"));
+        if granularity == Granularity::PerTensor {
+            self.specialization.define(format!("{x}_PER_TENSOR"));
+            return self.bind(bind(at, scales(role), Usage::Uniform));
+        }
+        self.bind(bind(at, scales(role), Usage::Read))
+    }
+
+    /// An operand that is written: `#import lib/output.wgsl x=role X=ROLE at=N record=M`.
+    pub(crate) fn output(
+        mut self,
+        role: &'static str,
+        at: u32,
+        record: u32,
+        e: Element,
+        overflow: Overflow,
+    ) -> Self {
+        let x = role.to_uppercase();
+        self.specialization.define(format!("{x}_{}", kind(e.dtype())));
+        self = self.bind(bind(at, values(role), Usage::Write));
+        let Some(f) = e.format() else { return self };
+        let over = match overflow {
+            Overflow::Saturate => f.max_code(),
+            Overflow::Strict => f.infinity_code().unwrap_or(f.nan_code()),
+        };
+        let s = &mut self.specialization;
+        s.constant(format!("{x}_MAN_BITS"), f.man_bits());
+        s.constant(format!("{x}_BIAS"), f.bias());
+        s.constant(format!("{x}_MAX_CODE"), f.max_code());
+        s.constant(format!("{x}_OVER_CODE"), over);
+        s.constant(format!("{x}_NAN_CODE"), f.nan_code());
+        s.constant(format!("{x}_FNUZ"), if f.specials() == Specials::Fnuz { 1 } else { 0 });
+        self.record(role, record, e)
+    }
+
+    /// The record of an operand that is written: `#import lib/record.wgsl x=role X=ROLE at=N`.
+    pub(crate) fn record(mut self, role: &'static str, at: u32, e: Element) -> Self {
+        if e.scaling() == Some(Granularity::PerTensor) {
+            self.specialization.define(format!("{}_PER_TENSOR", role.to_uppercase()));
+        }
+        self.bind(bind(at, scales(role), Usage::ReadWrite))
+    }
+
+    /// The finished stage: workgroups in a row, `threads` invocations each, told to the shader as `WORKGROUP`.
+    pub(crate) fn linear(
+        self,
+        threads: u32,
+        items: u64,
+        params: Params,
+        shared: u32,
+        caps: &Capabilities,
+    ) -> Stage {
+        let dispatch = Dispatch::linear(items.div_ceil(threads.into()), params, caps);
+        self.constant("WORKGROUP", threads).build([threads, 1, 1], shared, dispatch)
+    }
+
+    pub(crate) fn build(self, workgroup: [u32; 3], shared_bytes: u32, dispatch: Dispatch) -> Stage {
+        Stage {
+            shader: self.shader,
+            specialization: self.specialization,
+            footprint: Footprint { workgroup, shared_bytes },
+            bindings: self.bindings,
+            dispatch,
+        }
+    }
+}
+
+/// Magnitude of the first NaN code; 256 where NaN is no magnitude.
+fn first_nan(f: Format) -> u32 {
+    match f.specials() {
+        Specials::Fnuz => 256,
+        _ => (0..128u32).find(|&c| f.is_nan(c as u8)).unwrap_or(256),
+    }
+}
+
+/// Invocations of kernels that go through a tensor once.
+pub(crate) const LINEAR: u32 = 256;
+
+/// Bytes of workgroup memory that `lib/output.wgsl` takes.
+pub(crate) fn output_shared(e: Element) -> u32 {
+    if e.format().is_some() { 8 } else { 0 }
+}
+
+/// How a tensor's scales lie, for the parameters of a shader; names are those of role `out`.
+pub(crate) fn out_groups(layout: &Layout, map: GroupMap) -> [(&'static str, u32); 4] {
+    [
+        ("out_groups", layout.groups() as u32),
+        ("out_row_stride", map.row_stride),
+        ("out_row_groups", map.row_groups),
+        ("out_by_column", map.by_column.into()),
+    ]
+}
+
+/// The group map of a tensor's scales; of one group where it has none.
+pub(crate) fn group_map(layout: &Layout) -> GroupMap {
+    layout.element().scaling().unwrap_or(Granularity::PerTensor).map(layout.shape())
+}
+
+/// Forgets amax and flags of `out` before codes are written.
+pub(crate) fn reset(layout: &Layout, caps: &Capabilities) -> Stage {
+    let params = Params::new(&[("out_groups", layout.groups() as u32)]);
+    let stage = StageBuilder::new(shader!("record/reset.wgsl")).record("out", 1, layout.element());
+    stage.linear(LINEAR, layout.groups(), params, 0, caps)
+}

@@ -1,0 +1,167 @@
+//! `dequantize`: 8-bit codes to real numbers.
+
+use super::{
+    Arithmetic, Body, Case, Cost, Data, DescriptorError, Inputs, Kernel, Operation, Outputs, Purpose,
+    quantize::{expect_computed, unscaled},
+};
+use crate::{
+    arguments,
+    cpu::{self, HostArgs, Threads},
+    dtype::{Format, Overflow},
+    scale::{Granularity, Scales},
+    tensor::{DType, Element, Layout, Operand, rows, scales, values},
+};
+#[cfg(feature = "gpu")]
+use crate::{
+    gpu::{Capabilities, Params, Schedule, Tuning},
+    ops::{binding, binding::StageBuilder},
+    shader::shader,
+};
+
+/// out = code · scale, rounded to the kind of `out`.
+///
+/// * `x`: `shape`, `format` at `granularity` (per tensor, per channel of any axis, per token).
+/// * `out`: `shape`, f32, f16 or bf16.
+///
+/// One f32 multiplication per element, then nearest even; the same bits on every backend as long as the product is
+/// not an f32 subnormal. Inf and NaN codes stay what they are.
+///
+/// Errors: an 8-bit `to`; `PerBlock`, not computed yet; shapes that cannot be.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dequantize {
+    /// Shape of both tensors.
+    pub shape: Vec<u32>,
+    /// Format of the codes.
+    pub format: Format,
+    /// Which codes share a scale.
+    pub granularity: Granularity,
+    /// Kind of `out`.
+    pub to: DType,
+}
+
+arguments! {
+    /// Tensors of one [`Dequantize`].
+    pub struct DequantizeArgs for Dequantize {
+        /// Codes.
+        x,
+        /// Real numbers.
+        out,
+    } {}
+}
+
+impl Dequantize {
+    /// `format` at `granularity` to `to`.
+    pub fn new(shape: impl Into<Vec<u32>>, format: Format, granularity: Granularity, to: DType) -> Self {
+        Self { shape: shape.into(), format, granularity, to }
+    }
+}
+
+impl Operation for Dequantize {
+    const NAME: &'static str = "dequantize";
+    const KERNELS: &'static [Kernel<Self>] = &[
+        #[cfg(feature = "gpu")]
+        Kernel {
+            name: "plain",
+            arithmetic: Arithmetic::F32,
+            body: Body::Gpu {
+                requires: wgpu::Features::empty(),
+                tunings: |_, _| Ok(vec![Tuning::new("", &[])]),
+                schedule,
+            },
+        },
+        Kernel { name: "cpu", arithmetic: Arithmetic::F32, body: Body::Cpu { accepts: |_| Ok(()), run } },
+    ];
+
+    fn operands(&self) -> Result<Vec<Operand>, DescriptorError> {
+        let from = Element::f8(self.format, self.granularity);
+        expect_computed(Self::NAME, "granularity", from)?;
+        let to = unscaled(Self::NAME, "to", self.to)?;
+        let x =
+            Operand::read("x", self.shape.clone(), from).map_err(DescriptorError::layout(Self::NAME, "x"))?;
+        let out = Operand::write("out", self.shape.clone(), to)
+            .map_err(DescriptorError::layout(Self::NAME, "out"))?;
+        Ok(vec![x, out])
+    }
+
+    fn variant(&self) -> String {
+        format!("{}_{}", self.format, self.to)
+    }
+
+    fn cost(&self) -> Cost {
+        let n: u64 = self.shape.iter().map(|&d| u64::from(d)).product();
+        Cost { flops: n, bytes: n * (1 + u64::from(self.to.bytes())) }
+    }
+
+    fn reference(&self, x: &Inputs) -> Outputs {
+        Outputs(vec![("out", x.real("x"))])
+    }
+
+    fn cases() -> Vec<Case<Self>> {
+        use Granularity::{PerChannel, PerTensor, PerToken};
+        let mut all = vec![];
+        for f in Format::ALL {
+            for to in [DType::F32, DType::F16, DType::Bf16] {
+                for data in [Data::Random, Data::SmallIntegers, Data::Specials] {
+                    let op = Dequantize::new([8, 259], f, PerTensor, to);
+                    all.push(Case::new(format!("{f} to {to} {data:?}"), Purpose::Edge, data, op));
+                }
+            }
+        }
+        for data in [Data::Random, Data::SmallIntegers] {
+            for (g, shape) in [
+                (PerTensor, &[1u32][..]),
+                (PerToken, &[7, 19]),
+                (PerChannel { axis: 0 }, &[9, 2, 33]),
+                (PerChannel { axis: 1 }, &[2, 5, 16]),
+                (PerChannel { axis: 2 }, &[4, 3, 17]),
+            ] {
+                let op = Dequantize::new(shape, Format::E5M2, g, DType::F32);
+                all.push(Case::new(format!("{g} {shape:?}"), Purpose::Smoke, data, op));
+            }
+        }
+        let op = |to| Dequantize::new([4096, 4096], Format::E4M3FN, PerTensor, to);
+        all.push(Case::new("to f32 4096x4096", Purpose::Bench, Data::Random, op(DType::F32)));
+        all.push(Case::new("to f16 4096x4096", Purpose::Bench, Data::Random, op(DType::F16)));
+        all
+    }
+}
+
+#[cfg(feature = "gpu")]
+fn schedule(o: &Dequantize, _: &Tuning, caps: &Capabilities) -> Schedule {
+    let (x, out) = layouts(o);
+    let map = binding::group_map(&x);
+    let quads = u64::from(out.rows()) * u64::from(out.row_quads());
+    let params = Params::new(&[
+        ("quads", quads as u32),
+        ("cols", out.cols()),
+        ("x_quads", x.row_quads()),
+        ("out_quads", out.row_quads()),
+        ("x_row_stride", map.row_stride),
+        ("x_row_groups", map.row_groups),
+        ("x_by_column", map.by_column.into()),
+    ]);
+    let stage = StageBuilder::new(shader!("dequantize/decode.wgsl"))
+        .operand("x", 1, x.element())
+        .scale("x", 2, x.element())
+        .output("out", 3, 0, out.element(), Overflow::Saturate)
+        .linear(binding::LINEAR, quads, params, 0, caps);
+    Schedule { stages: vec![stage], workspace: vec![] }
+}
+
+fn layouts(o: &Dequantize) -> (Layout, Layout) {
+    let [x, out] = o.operands().expect("validated").try_into().expect("two operands");
+    (x.layout, out.layout)
+}
+
+fn run(o: &Dequantize, args: &mut HostArgs<'_>, threads: Threads) {
+    let (x, out) = layouts(o);
+    let (codes, record, words) = (args.read(values("x")), args.read(scales("x")), args.write(values("out")));
+    let s = Scales::from_words(o.granularity, x.groups() as usize, record.to_vec());
+    let map = o.granularity.map(&o.shape);
+    cpu::store(&out, words, None, Overflow::Saturate, threads, |row, v| {
+        rows::decode(&x, codes, row, 0, v);
+        for (col, v) in v.iter_mut().enumerate() {
+            *v *= s.scale_of(map.group(row, col));
+        }
+    });
+}

@@ -1,0 +1,122 @@
+//! What tests and benches run of GEMM.
+
+use super::Gemm;
+use crate::{
+    dtype::{Format, Overflow},
+    ops::{Activation, Case, Data, Purpose},
+    scale::Granularity::{PerChannel, PerTensor, PerToken},
+    tensor::{DType, Element},
+};
+
+fn e4m3(g: crate::scale::Granularity) -> Element {
+    Element::f8(Format::E4M3FN, g)
+}
+
+/// Every kind of operand, 8-bit ones per tensor.
+fn kinds() -> Vec<Element> {
+    let coded = Format::ALL.map(|f| Element::f8(f, PerTensor));
+    [Element::F32, Element::F16, Element::BF16].into_iter().chain(coded).collect()
+}
+
+pub(super) fn all() -> Vec<Case<Gemm>> {
+    let mut all = vec![];
+    let mut add = |label: String, purpose, data, op| all.push(Case::new(label, purpose, data, op));
+    let weights = PerChannel { axis: 0 };
+
+    // Every mix of operands, at a shape that is a multiple of nothing.
+    for a in kinds() {
+        for b in kinds() {
+            let op = Gemm::new(5, 11, 23).a(a).b(b);
+            for data in [Data::SmallIntegers, Data::Random] {
+                add(format!("{}x{} {data:?}", a.dtype(), b.dtype()), Purpose::Edge, data, op.clone());
+            }
+        }
+    }
+    // Every shape: 1, primes, around every tile edge, K of one and of more than any bound could judge.
+    let (x, w) = (e4m3(PerToken), e4m3(weights));
+    for (m, n, k) in [
+        (1, 1, 1),
+        (1, 7, 5),
+        (2, 3, 65_537),
+        (7, 1, 13),
+        (8, 32, 16),
+        (9, 33, 17),
+        (13, 17, 19),
+        (31, 127, 15),
+        (33, 129, 1),
+        (63, 65, 47),
+        (64, 64, 64),
+        (65, 63, 49),
+        (127, 31, 3),
+    ] {
+        for (a, b) in [(x, w), (Element::F32, w), (Element::F16, Element::f8(Format::E5M2, PerTensor))] {
+            for data in [Data::SmallIntegers, Data::Random] {
+                let label = format!("{m}x{n}x{k} {}x{} {data:?}", a.dtype(), b.dtype());
+                let purpose = if m * n <= 300 && k < 100 { Purpose::Smoke } else { Purpose::Edge };
+                add(label, purpose, data, Gemm::new(m, n, k).a(a).b(b));
+            }
+        }
+    }
+    // Every output, with all that an epilogue has.
+    let outs = [
+        Element::F32,
+        Element::F16,
+        Element::BF16,
+        e4m3(PerTensor),
+        e4m3(PerToken),
+        e4m3(PerChannel { axis: 1 }),
+    ];
+    for out in outs {
+        for (i, bias) in [None, Some(DType::F32), Some(DType::F16), Some(DType::Bf16)].into_iter().enumerate()
+        {
+            let op = Gemm { bias, ..Gemm::new(9, 18, 21).a(x).b(w).out(out) };
+            add(format!("out {out}, bias {bias:?}"), Purpose::Smoke, Data::SmallIntegers, op.clone());
+            let act = Activation::ALL[1 + i];
+            add(
+                format!("out {out}, bias {bias:?}, {act:?}"),
+                Purpose::Smoke,
+                Data::Random,
+                op.activation(act),
+            );
+        }
+    }
+    for f in Format::ALL {
+        for overflow in [Overflow::Saturate, Overflow::Strict] {
+            let op = Gemm::new(6, 10, 12).out(Element::f8(f, PerTensor)).overflow(overflow);
+            for data in [Data::SmallIntegers, Data::Random, Data::Specials] {
+                add(format!("out {f} {overflow:?} {data:?}"), Purpose::Edge, data, op.clone());
+            }
+        }
+    }
+    // NaN, Inf, zeros of both signs, subnormal codes: every kind of operand, every activation.
+    for a in kinds() {
+        let op = Gemm::new(17, 19, 24).a(a).b(w);
+        add(format!("specials {}", a.dtype()), Purpose::Edge, Data::Specials, op);
+        let op = Gemm::new(17, 19, 24).a(w).b(a).bias(DType::F32);
+        add(format!("specials in b {}", a.dtype()), Purpose::Edge, Data::Specials, op);
+    }
+    for act in Activation::ALL {
+        let op = Gemm::new(12, 20, 8).a(x).b(w).bias(DType::F32).activation(act);
+        add(format!("specials {act:?}"), Purpose::Edge, Data::Specials, op.clone());
+        let op = op.out(e4m3(PerTensor));
+        add(format!("specials {act:?} to e4m3fn"), Purpose::Edge, Data::Specials, op);
+    }
+    // What users do.
+    for (m, n, k) in [(1, 512, 512), (32, 256, 384), (100, 130, 257)] {
+        for (a, b) in [(x, w), (Element::F32, w), (Element::BF16, Element::f8(Format::E3M4FN, weights))] {
+            let op = Gemm::new(m, n, k).a(a).b(b).bias(DType::F32).activation(Activation::Silu);
+            add(format!("{m}x{n}x{k} {}x{}", a.dtype(), b.dtype()), Purpose::Typical, Data::Random, op);
+        }
+    }
+    let cube = |n| Gemm::new(n, n, n);
+    for (name, a, b) in [
+        ("f32xf32", Element::F32, Element::F32),
+        ("e4m3xe4m3", e4m3(PerTensor), w),
+        ("f32xe4m3", Element::F32, w),
+    ] {
+        for n in [512, 1024] {
+            add(format!("{name} {n}^3"), Purpose::Bench, Data::Random, cube(n).a(a).b(b));
+        }
+    }
+    all
+}

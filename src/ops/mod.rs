@@ -1,0 +1,31 @@
+//! Operations: each defined once, as data, in a file of its own; and the contract they keep.
+//!
+//! An operation is a descriptor that implements [`Operation`]. [`Context::plan`](crate::Context::plan) turns it into
+//! a plan, a plan bound to tensors runs. Everything else (tests, benches, self-checks) walks [`OPERATIONS`].
+
+mod activation;
+#[cfg(feature = "gpu")]
+mod binding;
+mod dequantize;
+mod gemm;
+mod operation;
+mod problem;
+mod quantize;
+mod real;
+mod reduce;
+
+pub use activation::Activation;
+pub use dequantize::{Dequantize, DequantizeArgs};
+pub use gemm::{Gemm, GemmArgs};
+pub use operation::{
+    Arguments, Arithmetic, Body, Case, Cost, Data, DescriptorError, Inputs, Kernel, Operation, Outputs,
+    Purpose, Refusal, Slots,
+};
+pub use problem::{Entry, KernelInfo, Problem, entry};
+pub use quantize::{Quantize, QuantizeArgs, Scaling};
+pub use real::{Real, TINY, U};
+pub use reduce::{Reduce, ReduceArgs};
+
+/// The registry. Nothing else enumerates operations.
+pub static OPERATIONS: &[Entry] =
+    &[entry::<Quantize>(), entry::<Dequantize>(), entry::<Reduce>(), entry::<Gemm>()];

@@ -1,0 +1,300 @@
+//! `quantize`: real numbers to 8-bit codes.
+
+use super::{
+    Arithmetic, Body, Case, Cost, Data, DescriptorError, Inputs, Kernel, Operation, Outputs, Purpose, Real,
+};
+use crate::{
+    arguments,
+    cpu::{self, HostArgs, Threads},
+    dtype::{Format, Overflow},
+    scale::{Granularity, Scales},
+    tensor::{DType, Element, Layout, Operand, rows, scales, values},
+};
+#[cfg(feature = "gpu")]
+use crate::{
+    gpu::{Capabilities, Params, Schedule, Stage, Tuning},
+    ops::{binding, binding::StageBuilder, reduce},
+    shader::shader,
+};
+
+/// Where the scales of a quantised output come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Scaling {
+    /// From the tensor itself: scale = amax / max, found and used on the device with no round trip to the host. What
+    /// recipes call current or dynamic scaling.
+    #[default]
+    Current,
+    /// Given with the output tensor: static and delayed scaling. amax is recorded for whoever delays.
+    Given,
+}
+
+/// out = encode(x · inv_scale), with amax and flags in the record of `out`.
+///
+/// * `x`: `shape`, f32, f16 or bf16.
+/// * `out`: `shape`, `format` at `granularity` (per tensor, per channel of any axis, per token).
+///
+/// One f32 multiplication per element, subnormal f32 as zero of its sign, then nearest even; no division per element.
+/// Bits are the same on every backend. A NaN stays NaN and raises `HAS_NAN`; overflow and Inf follow `overflow`. With
+/// [`Scaling::Current`], scale and inv_scale are amax / max and 1 / scale, each rounded once; an amax that is not
+/// finite gives scale 1 and raises `NON_FINITE_AMAX`.
+///
+/// Source: the quantisation of *Efficient Post-training Quantization with FP8 Formats* (arXiv 2309.14592), its
+/// multiplier inverted: real = code × scale.
+///
+/// Errors: an 8-bit `from`; `PerBlock`, not computed yet; shapes that cannot be.
+///
+/// ```
+/// use quarter::{Context, dtype::Format, scale::Granularity, tensor::*, ops::*};
+/// let ctx = Context::cpu();
+/// let x = ctx.upload_blocking(&HostTensor::from_f32(&[1.0, -2.0, 0.25], [3])?)?;
+/// let op = Quantize::new([3], DType::F32, Format::E5M2, Granularity::PerTensor);
+/// let out = ctx.empty_blocking(&op.out()?)?;
+/// let bound = ctx.plan_blocking(&op)?.bind(&QuantizeArgs::new(&x, &out))?;
+/// ctx.run([&bound])?;
+/// assert_eq!(ctx.download_blocking(&out)?.to_f32(), [1.0, -2.0, 0.25]);
+/// # Ok::<(), quarter::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Quantize {
+    /// Shape of both tensors.
+    pub shape: Vec<u32>,
+    /// Kind of `x`.
+    pub from: DType,
+    /// Format of the codes.
+    pub format: Format,
+    /// Which codes share a scale.
+    pub granularity: Granularity,
+    /// Where the scales come from.
+    pub scaling: Scaling,
+    /// What becomes of numbers beyond the largest code.
+    pub overflow: Overflow,
+}
+
+arguments! {
+    /// Tensors of one [`Quantize`].
+    pub struct QuantizeArgs for Quantize {
+        /// Real numbers.
+        x,
+        /// Their codes.
+        out,
+    } {}
+}
+
+impl Quantize {
+    /// Current scaling, saturating.
+    pub fn new(shape: impl Into<Vec<u32>>, from: DType, format: Format, granularity: Granularity) -> Self {
+        let (scaling, overflow) = (Scaling::Current, Overflow::Saturate);
+        Self { shape: shape.into(), from, format, granularity, scaling, overflow }
+    }
+
+    /// Where the scales come from.
+    #[must_use]
+    pub fn scaling(self, scaling: Scaling) -> Self {
+        Self { scaling, ..self }
+    }
+
+    /// What becomes of numbers beyond the largest code.
+    #[must_use]
+    pub fn overflow(self, overflow: Overflow) -> Self {
+        Self { overflow, ..self }
+    }
+
+    /// Layout of the output.
+    ///
+    /// # Errors
+    /// [`DescriptorError`] when the descriptor contradicts itself.
+    pub fn out(&self) -> Result<Layout, DescriptorError> {
+        Ok(self.operands()?.swap_remove(1).layout)
+    }
+}
+
+/// What the operations of this release compute; block scales are carried, not computed.
+pub(crate) fn expect_computed(
+    op: &'static str,
+    what: &'static str,
+    e: Element,
+) -> Result<(), DescriptorError> {
+    match e.scaling() {
+        Some(g @ Granularity::PerBlock { .. }) => Err(DescriptorError::new(
+            op,
+            what,
+            "scales per tensor, per channel or per token",
+            format!("{g}: block scales are carried by tensors, no kernel computes with them yet"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// An unscaled kind as an element.
+pub(crate) fn unscaled(
+    op: &'static str,
+    what: &'static str,
+    dtype: DType,
+) -> Result<Element, DescriptorError> {
+    match dtype {
+        DType::F32 => Ok(Element::F32),
+        DType::F16 => Ok(Element::F16),
+        DType::Bf16 => Ok(Element::BF16),
+        got @ DType::F8(_) => Err(DescriptorError::new(op, what, "f32, f16 or bf16", got.to_string())),
+    }
+}
+
+impl Operation for Quantize {
+    const NAME: &'static str = "quantize";
+    const KERNELS: &'static [Kernel<Self>] = &[
+        #[cfg(feature = "gpu")]
+        Kernel {
+            name: "plain",
+            arithmetic: Arithmetic::F32,
+            body: Body::Gpu {
+                requires: wgpu::Features::empty(),
+                tunings: |_, _| Ok(vec![Tuning::new("", &[])]),
+                schedule,
+            },
+        },
+        Kernel { name: "cpu", arithmetic: Arithmetic::F32, body: Body::Cpu { accepts: |_| Ok(()), run } },
+    ];
+
+    fn operands(&self) -> Result<Vec<Operand>, DescriptorError> {
+        let to = Element::f8(self.format, self.granularity);
+        expect_computed(Self::NAME, "granularity", to)?;
+        let from = unscaled(Self::NAME, "from", self.from)?;
+        let x =
+            Operand::read("x", self.shape.clone(), from).map_err(DescriptorError::layout(Self::NAME, "x"))?;
+        let out = Operand::write("out", self.shape.clone(), to)
+            .map_err(DescriptorError::layout(Self::NAME, "out"))?;
+        let out = out.overflow(self.overflow);
+        Ok(vec![x, if self.scaling == Scaling::Current { out.finds_scales() } else { out }])
+    }
+
+    fn variant(&self) -> String {
+        format!("{}_{}", self.from, self.format)
+    }
+
+    fn cost(&self) -> Cost {
+        let n: u64 = self.shape.iter().map(|&d| u64::from(d)).product();
+        // Current scaling must know amax before it writes: it reads twice.
+        let reads = if self.scaling == Scaling::Current { 2 } else { 1 };
+        Cost { flops: n, bytes: n * (reads * u64::from(self.from.bytes()) + 1) }
+    }
+
+    fn reference(&self, x: &Inputs) -> Outputs {
+        // Subnormals count as zero; their sign is the codec's to keep.
+        let flush = |v: f64| if v.abs() < super::TINY { 0.0f64.copysign(v) } else { v };
+        Outputs(vec![("out", x.codes("x").into_iter().map(|v| Real::exact(flush(v))).collect())])
+    }
+
+    fn cases() -> Vec<Case<Self>> {
+        use Granularity::{PerChannel, PerTensor, PerToken};
+        let q = |shape: &[u32], g| Quantize::new(shape, DType::F32, Format::E4M3FN, g);
+        let mut all = vec![];
+        for (i, f) in Format::ALL.into_iter().enumerate() {
+            for data in [Data::Random, Data::SmallIntegers, Data::Specials] {
+                for overflow in [Overflow::Saturate, Overflow::Strict] {
+                    let from = [DType::F32, DType::F16, DType::Bf16][i % 3];
+                    let op = Quantize { format: f, from, ..q(&[5, 37], PerTensor) }.overflow(overflow);
+                    let given = op.clone().scaling(Scaling::Given);
+                    all.push(Case::new(
+                        format!("{f} {overflow:?} given {data:?}"),
+                        Purpose::Edge,
+                        data,
+                        given,
+                    ));
+                    all.push(Case::new(
+                        format!("{f} {overflow:?} current {data:?}"),
+                        Purpose::Edge,
+                        data,
+                        op,
+                    ));
+                }
+            }
+        }
+        for scaling in [Scaling::Given, Scaling::Current] {
+            for data in [Data::Random, Data::SmallIntegers] {
+                for from in [DType::F32, DType::F16, DType::Bf16] {
+                    for (g, shape) in [
+                        (PerTensor, &[1u32][..]),
+                        (PerTensor, &[3, 1027]),
+                        (PerToken, &[7, 19]),
+                        (PerChannel { axis: 0 }, &[9, 2, 33]),
+                        (PerChannel { axis: 1 }, &[2, 5, 16]),
+                        (PerChannel { axis: 2 }, &[4, 3, 17]),
+                    ] {
+                        let op = Quantize { from, ..q(shape, g) }.scaling(scaling);
+                        all.push(Case::new(format!("{scaling:?} {g} {shape:?}"), Purpose::Smoke, data, op));
+                    }
+                }
+            }
+        }
+        for (name, from) in [("f32", DType::F32), ("f16", DType::F16)] {
+            let op = Quantize { from, ..q(&[4096, 4096], PerTensor) };
+            all.push(Case::new(
+                format!("{name} current 4096x4096"),
+                Purpose::Bench,
+                Data::Random,
+                op.clone(),
+            ));
+            let op = op.scaling(Scaling::Given);
+            all.push(Case::new(format!("{name} given 4096x4096"), Purpose::Bench, Data::Random, op));
+        }
+        all
+    }
+}
+
+#[cfg(feature = "gpu")]
+fn schedule(o: &Quantize, _: &Tuning, caps: &Capabilities) -> Schedule {
+    let [x, out] = o.operands().expect("validated").try_into().expect("two operands");
+    let (x, out) = (x.layout, out.layout);
+    let map = binding::group_map(&out);
+    let quads = u64::from(out.rows()) * u64::from(out.row_quads());
+    let mut stages = vec![binding::reset(&out, caps)];
+    if o.scaling == Scaling::Current {
+        stages.push(reduce::amax(&x, &out, caps));
+        stages.push(derive(&out, o.format, caps));
+    }
+    let params = Params::new(&[
+        ("quads", quads as u32),
+        ("cols", out.cols()),
+        ("x_quads", x.row_quads()),
+        ("out_quads", out.row_quads()),
+    ]);
+    stages.push(
+        StageBuilder::new(shader!("quantize/encode.wgsl"))
+            .operand("x", 1, x.element())
+            .output("out", 2, 3, out.element(), o.overflow)
+            .linear(
+                binding::LINEAR,
+                quads,
+                params.and(&binding::out_groups(&out, map)),
+                binding::output_shared(out.element()),
+                caps,
+            ),
+    );
+    Schedule { stages, workspace: vec![] }
+}
+
+/// Every group's scale from its amax.
+#[cfg(feature = "gpu")]
+fn derive(out: &Layout, format: Format, caps: &Capabilities) -> Stage {
+    let params = Params::new(&[("out_groups", out.groups() as u32), ("max_bits", format.max().to_bits())]);
+    let stage = StageBuilder::new(shader!("quantize/scale.wgsl")).record("out", 1, out.element());
+    stage.linear(64, out.groups(), params, 0, caps)
+}
+
+fn run(o: &Quantize, args: &mut HostArgs<'_>, threads: Threads) {
+    let [x, out] = o.operands().expect("validated").try_into().expect("two operands");
+    let (x, out) = (x.layout, out.layout);
+    let (words, codes, record) =
+        (args.read(values("x")), args.write(values("out")), args.write(scales("out")));
+    let map = o.granularity.map(&o.shape);
+    let mut s = Scales::from_words(o.granularity, out.groups() as usize, record.to_vec());
+    s.reset();
+    let row = |row: usize, v: &mut [f32]| rows::decode(&x, words, row, 0, v);
+    cpu::amax((x.rows() as usize, x.cols() as usize), map, &mut s, threads, row);
+    if o.scaling == Scaling::Current {
+        s.derive(o.format);
+    }
+    cpu::store(&out, codes, Some(&mut s), o.overflow, threads, row);
+    record.copy_from_slice(s.words());
+}

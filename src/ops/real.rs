@@ -1,0 +1,156 @@
+//! A number that carries its own f32 error bound.
+//!
+//! First-order running error analysis (N. Higham, *Accuracy and Stability of Numerical Algorithms*, ch. 3):
+//! references are plain loops over [`Real`], and the bound of any operation, linear or not, falls out.
+
+use std::ops::{Add, Div, Mul, Neg, Sub};
+
+/// Unit roundoff of f32.
+pub const U: f64 = 1.0 / (1u64 << 24) as f64;
+/// An operation may flush a result below 2⁻¹²⁶ to zero.
+pub const TINY: f64 = f32::MIN_POSITIVE as f64;
+
+/// A true value and a bound on what f32 arithmetic makes of it: |computed − value| ≤ error.
+#[derive(Clone, Copy, Debug, PartialEq, Default)]
+pub struct Real {
+    /// The value in f64.
+    pub value: f64,
+    /// The bound, absolute.
+    pub error: f64,
+}
+
+impl Real {
+    /// A number every implementation has exactly.
+    pub const fn exact(value: f64) -> Self {
+        Self { value, error: 0.0 }
+    }
+
+    /// A result of one operation that is right within `ulps` units in the last place.
+    pub fn rounded(value: f64, error: f64, ulps: f64) -> Self {
+        Self { value, error: error + 2.0 * ulps * U * (value.abs() + error) + TINY }
+    }
+
+    /// f of it, where |f′| ≤ `slope` near the value, evaluated within `ulps`.
+    #[must_use]
+    pub fn map(self, f: impl Fn(f64) -> f64, slope: f64, ulps: f64) -> Self {
+        Self::rounded(f(self.value), slope * self.error, ulps)
+    }
+
+    /// eˣ; WGSL allows 3 + 2·|x| ulp.
+    #[must_use]
+    pub fn exp(self) -> Self {
+        let v = self.value.exp();
+        // Not v · expm1(error): that is 0 · ∞ where v has vanished.
+        Self::rounded(v, (self.value + self.error).exp() - v, 3.0 + 2.0 * self.value.abs())
+    }
+
+    /// The larger of two.
+    #[must_use]
+    pub fn max(self, o: Self) -> Self {
+        if self.value >= o.value || self.value.is_nan() { self } else { o }
+    }
+
+    /// |x|.
+    #[must_use]
+    pub fn abs(self) -> Self {
+        Self { value: self.value.abs(), ..self }
+    }
+
+    /// Σ of terms that are each exact products or numbers, fused or not, with at most `chain` additions in a row
+    /// before a tree joins the partial sums: Σ eᵢ + depth · (U · Σ |xᵢ| + TINY).
+    pub fn sum(terms: impl IntoIterator<Item = Self>, chain: u32) -> Self {
+        let (mut v, mut e, mut a, mut n) = (0.0, 0.0, 0.0, 0.0f64);
+        for t in terms {
+            v += t.value;
+            e += t.error;
+            a += t.value.abs() + t.error;
+            n += 1.0;
+        }
+        let chain = f64::from(chain);
+        let depth = if n <= chain { (n - 1.0).max(0.0) } else { chain + (n / chain).log2().ceil() };
+        Self { value: v, error: e + depth * (U * a + TINY) }
+    }
+
+    /// Σ x · y of exact numbers, products rounded or not: [`sum`](Self::sum) of the products, in one loop.
+    pub fn dot(x: &[f64], y: &[f64], chain: u32) -> Self {
+        let (mut v, mut a) = (0.0, 0.0);
+        for (x, y) in x.iter().zip(y) {
+            v += x * y;
+            a += (x * y).abs();
+        }
+        let (n, chain) = (x.len() as f64, f64::from(chain));
+        let depth = if n <= chain { n } else { chain + 1.0 + (n / chain).log2().ceil() };
+        Self { value: v, error: depth * U * a + (depth + n) * TINY }
+    }
+}
+
+impl Neg for Real {
+    type Output = Self;
+    fn neg(self) -> Self {
+        Self { value: -self.value, ..self }
+    }
+}
+
+impl Add for Real {
+    type Output = Self;
+    fn add(self, o: Self) -> Self {
+        Self::rounded(self.value + o.value, self.error + o.error, 0.5)
+    }
+}
+
+impl Sub for Real {
+    type Output = Self;
+    fn sub(self, o: Self) -> Self {
+        self + -o
+    }
+}
+
+impl Mul for Real {
+    type Output = Self;
+    fn mul(self, o: Self) -> Self {
+        let e = self.value.abs() * o.error + o.value.abs() * self.error + self.error * o.error;
+        Self::rounded(self.value * o.value, e, 0.5)
+    }
+}
+
+impl Div for Real {
+    type Output = Self;
+    /// WGSL division is right within 2.5 ulp.
+    fn div(self, o: Self) -> Self {
+        let q = self.value / o.value;
+        Self::rounded(q, (self.error + q.abs() * o.error) / (o.value.abs() - o.error).max(TINY), 2.5)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A bound that is never exceeded, and never so loose that nothing could exceed it.
+    #[test]
+    fn bounds_hold_and_bite() {
+        let mut seed = 1u32;
+        let mut next = || {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (seed >> 8) as f32 / 8_388_608.0 - 1.0
+        };
+        let exact = |v: f32| Real::exact(f64::from(v));
+        let mut worst = 0.0f64;
+        for _ in 0..200 {
+            let pairs: Vec<(f32, f32)> = (0..257).map(|_| (next(), next())).collect();
+            let got = pairs.iter().fold(0.0f32, |s, (x, y)| s + x * y);
+            let want = Real::sum(pairs.iter().map(|&(x, y)| exact(x) * exact(y)), u32::MAX);
+            worst = worst.max((f64::from(got) - want.value).abs() / want.error);
+            let (x, y) = pairs[0];
+            for (g, w) in [
+                (x / y, exact(x) / exact(y)),
+                (x.exp() * y, exact(x).exp() * exact(y)),
+                (x - y, exact(x) - exact(y)),
+            ] {
+                assert!((f64::from(g) - w.value).abs() <= w.error, "{x} {y}: {g} {w:?}");
+                assert!(w.error <= 1e-5 * w.value.abs() + 1e-6, "{w:?} could not fail");
+            }
+        }
+        assert!(worst <= 1.0 && worst > 1e-3, "{worst}");
+    }
+}

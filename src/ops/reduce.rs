@@ -1,0 +1,218 @@
+//! `reduce`: the largest magnitude of a tensor, of its rows or of its channels.
+
+use super::{
+    Arithmetic, Body, Case, Cost, Data, DescriptorError, Inputs, Kernel, Operation, Outputs, Purpose, Real,
+    quantize::expect_computed,
+};
+use crate::{
+    arguments,
+    cpu::{self, HostArgs, Threads},
+    dtype::Format,
+    scale::{Granularity, Scales},
+    tensor::{Draw, Element, Operand, rows, scales, values},
+};
+#[cfg(feature = "gpu")]
+use crate::{
+    gpu::{Capabilities, Params, Schedule, Stage, Tuning, Usage, bind},
+    ops::{binding, binding::StageBuilder},
+    scale::GroupMap,
+    shader::shader,
+    tensor::Layout,
+};
+
+/// out\[g\] = max |x| over the elements of group g: amax.
+///
+/// * `x`: `shape`, f32, f16, bf16 or 8-bit with scales (per tensor, per channel, per token).
+/// * `out`: \[groups of `shape` at `granularity`\], f32.
+///
+/// An integer maximum of |code · scale|, so it is the same on every backend, Inf and NaN win, and subnormal f32 count
+/// as zero.
+///
+/// Errors: `PerBlock`, not computed yet; shapes that cannot be.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reduce {
+    /// Shape of `x`.
+    pub shape: Vec<u32>,
+    /// Elements of `x`.
+    pub from: Element,
+    /// Which elements share a maximum.
+    pub granularity: Granularity,
+}
+
+arguments! {
+    /// Tensors of one [`Reduce`].
+    pub struct ReduceArgs for Reduce {
+        /// Numbers.
+        x,
+        /// One maximum per group.
+        out,
+    } {}
+}
+
+impl Reduce {
+    /// amax of each group.
+    pub fn amax(shape: impl Into<Vec<u32>>, from: Element, granularity: Granularity) -> Self {
+        Self { shape: shape.into(), from, granularity }
+    }
+}
+
+impl Operation for Reduce {
+    const NAME: &'static str = "reduce";
+    const KERNELS: &'static [Kernel<Self>] = &[
+        #[cfg(feature = "gpu")]
+        Kernel {
+            name: "plain",
+            arithmetic: Arithmetic::F32,
+            body: Body::Gpu {
+                requires: wgpu::Features::empty(),
+                tunings: |_, _| Ok(vec![Tuning::new("", &[])]),
+                schedule,
+            },
+        },
+        Kernel { name: "cpu", arithmetic: Arithmetic::F32, body: Body::Cpu { accepts: |_| Ok(()), run } },
+    ];
+
+    fn operands(&self) -> Result<Vec<Operand>, DescriptorError> {
+        expect_computed(Self::NAME, "from", self.from)?;
+        expect_computed(Self::NAME, "granularity", Element::f8(Format::E4M3FN, self.granularity))?;
+        let x = Operand::read("x", self.shape.clone(), self.from)
+            .map_err(DescriptorError::layout(Self::NAME, "x"))?;
+        let groups = self.granularity.groups(&self.shape).and_then(|g| u32::try_from(g).ok());
+        let got = || {
+            DescriptorError::new(
+                Self::NAME,
+                "granularity",
+                "an axis of the shape",
+                self.granularity.to_string(),
+            )
+        };
+        let out = Operand::write("out", [groups.ok_or_else(got)?], Element::F32);
+        Ok(vec![x.draw(Draw::Rising), out.map_err(DescriptorError::layout(Self::NAME, "out"))?])
+    }
+
+    fn variant(&self) -> String {
+        self.from.dtype().to_string()
+    }
+
+    fn cost(&self) -> Cost {
+        let n: u64 = self.shape.iter().map(|&d| u64::from(d)).product();
+        Cost { flops: n, bytes: n * u64::from(self.from.dtype().bytes()) }
+    }
+
+    fn reference(&self, x: &Inputs) -> Outputs {
+        let (map, cols) = (self.granularity.map(&self.shape), self.shape[self.shape.len() - 1] as usize);
+        let groups = self.granularity.groups(&self.shape).unwrap_or(0) as usize;
+        let mut out = vec![Real::exact(0.0); groups];
+        for (i, v) in x.real("x").into_iter().enumerate() {
+            let g = map.group(i / cols, i % cols);
+            let v = v.abs();
+            out[g] = if v.value < super::TINY { out[g] } else { v.max(out[g]) };
+        }
+        Outputs(vec![("out", out)])
+    }
+
+    fn cases() -> Vec<Case<Self>> {
+        use Granularity::{PerChannel, PerTensor, PerToken};
+        let mut all = vec![];
+        let kinds = [Element::F32, Element::F16, Element::BF16];
+        let coded = Format::ALL.map(|f| Element::f8(f, PerToken));
+        for from in kinds.into_iter().chain(coded) {
+            for data in [Data::Random, Data::SmallIntegers, Data::Specials] {
+                let op = Reduce::amax([6, 41], from, PerToken);
+                all.push(Case::new(format!("{from} {data:?}"), Purpose::Edge, data, op));
+            }
+        }
+        for from in [Element::F32, Element::F16, Element::f8(Format::E3M4FN, PerTensor)] {
+            for (g, shape) in [
+                (PerTensor, &[1u32][..]),
+                (PerTensor, &[67, 301]),
+                (PerToken, &[7, 19]),
+                (PerChannel { axis: 0 }, &[9, 2, 33]),
+                (PerChannel { axis: 1 }, &[2, 5, 16]),
+                (PerChannel { axis: 2 }, &[4, 3, 17]),
+            ] {
+                for data in [Data::Random, Data::SmallIntegers] {
+                    let op = Reduce::amax(shape, from, g);
+                    all.push(Case::new(format!("{from} {g} {shape:?}"), Purpose::Smoke, data, op));
+                }
+            }
+        }
+        let op = |g| Reduce::amax([4096, 4096], Element::F32, g);
+        all.push(Case::new("per tensor 4096x4096", Purpose::Bench, Data::Random, op(PerTensor)));
+        all.push(Case::new("per token 4096x4096", Purpose::Bench, Data::Random, op(PerToken)));
+        all
+    }
+}
+
+#[cfg(feature = "gpu")]
+fn schedule(o: &Reduce, _: &Tuning, caps: &Capabilities) -> Schedule {
+    let [x, out] = o.operands().expect("validated").try_into().expect("two operands");
+    let (x, out) = (x.layout, out.layout);
+    let words = out.row_words() as u32;
+    let zero = StageBuilder::new(shader!("reduce/zero.wgsl"))
+        .bind(bind(1, values("out"), Usage::Write))
+        .linear(binding::LINEAR, words.into(), Params::new(&[("words", words)]), 0, caps);
+    let per_tensor = o.granularity == Granularity::PerTensor;
+    let stage = amax_of(&x).bind(bind(3, values("out"), Usage::ReadWrite));
+    let stage = if per_tensor { stage.define("OUT_PER_TENSOR") } else { stage };
+    let groups = out.cols();
+    Schedule {
+        stages: vec![zero, amax_stage(stage, &x, groups, o.granularity.map(&o.shape), caps)],
+        workspace: vec![],
+    }
+}
+
+#[cfg(feature = "gpu")]
+fn amax_of(x: &Layout) -> StageBuilder {
+    StageBuilder::new(shader!("reduce/amax.wgsl")).operand("x", 1, x.element()).scale("x", 2, x.element())
+}
+
+#[cfg(feature = "gpu")]
+fn amax_stage(stage: StageBuilder, x: &Layout, groups: u32, to: GroupMap, caps: &Capabilities) -> Stage {
+    let from = binding::group_map(x);
+    let quads = u64::from(x.rows()) * u64::from(x.row_quads());
+    let params = Params::new(&[
+        ("quads", quads as u32),
+        ("cols", x.cols()),
+        ("x_quads", x.row_quads()),
+        ("x_row_stride", from.row_stride),
+        ("x_row_groups", from.row_groups),
+        ("x_by_column", from.by_column.into()),
+        ("out_groups", groups),
+        ("out_row_stride", to.row_stride),
+        ("out_row_groups", to.row_groups),
+        ("out_by_column", to.by_column.into()),
+    ]);
+    stage.linear(binding::LINEAR, quads, params, 4, caps)
+}
+
+/// amax of `x` into the record of `out`, at the granularity of `out`: the first half of current scaling.
+#[cfg(feature = "gpu")]
+pub(crate) fn amax(x: &Layout, out: &Layout, caps: &Capabilities) -> Stage {
+    let stage = amax_of(x).define("TO_RECORD").record("out", 3, out.element());
+    amax_stage(stage, x, out.groups() as u32, binding::group_map(out), caps)
+}
+
+fn run(o: &Reduce, args: &mut HostArgs<'_>, threads: Threads) {
+    let [x, out] = o.operands().expect("validated").try_into().expect("two operands");
+    let (words, result) = (args.read(values("x")), args.write(values("out")));
+    let mut s = Scales::unit(o.granularity, out.layout.cols() as usize);
+    let map = o.granularity.map(&o.shape);
+    let shape = (x.layout.rows() as usize, x.layout.cols() as usize);
+    let given = o.from.scaling().map(|g| {
+        let s = Scales::from_words(g, x.layout.groups() as usize, args.read(scales("x")).to_vec());
+        (s, g.map(&o.shape))
+    });
+    cpu::amax(shape, map, &mut s, threads, |row, v| {
+        rows::decode(&x.layout, words, row, 0, v);
+        if let Some((given, from)) = &given {
+            for (col, v) in v.iter_mut().enumerate() {
+                *v *= given.scale_of(from.group(row, col));
+            }
+        }
+    });
+    result.fill(0);
+    for (g, r) in result.iter_mut().enumerate().take(s.groups()) {
+        *r = s.amax_of(g).to_bits();
+    }
+}

@@ -1,0 +1,345 @@
+//! Descriptor → [`Plan`] → [`Plan::bind`] → [`Bound::encode`].
+
+#[cfg(feature = "gpu")]
+use crate::gpu::{Program, Recording, Tuning};
+use crate::{
+    context::{Chosen, Context, ContextId, On},
+    cpu::{Bytes, HostArgs, Threads},
+    error::Error,
+    ops::{Arguments, Operation, Problem, Slots},
+    tensor::{Access, Operand, Slot, Storage},
+};
+use std::{
+    fmt,
+    marker::PhantomData,
+    sync::{Arc, RwLock},
+};
+
+/// Which kernel a plan takes.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub enum Choice {
+    /// The first that takes the problem.
+    #[default]
+    Best,
+    /// This one, or an error: a forced kernel never falls back.
+    Kernel(String),
+    /// This variant of this one, or an error.
+    #[cfg(feature = "gpu")]
+    Exactly(String, Tuning),
+}
+
+impl Choice {
+    pub(crate) fn kernel(&self) -> Option<&str> {
+        match self {
+            Self::Best => None,
+            Self::Kernel(k) => Some(k),
+            #[cfg(feature = "gpu")]
+            Self::Exactly(k, _) => Some(k),
+        }
+    }
+
+    #[cfg(feature = "gpu")]
+    pub(crate) fn tuning(&self) -> Option<&Tuning> {
+        match self {
+            Self::Exactly(_, t) => Some(t),
+            _ => None,
+        }
+    }
+}
+
+/// Choices before a plan exists.
+#[derive(Clone, Debug)]
+pub struct Planner<'c, O> {
+    context: &'c Context,
+    op: O,
+    choice: Choice,
+}
+
+impl<'c, O: Operation> Planner<'c, O> {
+    pub(crate) fn new(context: &'c Context, op: &O) -> Self {
+        Self { context, op: op.clone(), choice: Choice::Best }
+    }
+
+    /// Forces a kernel: an error instead of another.
+    #[must_use]
+    pub fn kernel(self, name: &str) -> Self {
+        Self { choice: Choice::Kernel(name.to_owned()), ..self }
+    }
+
+    /// Forces a variant of a kernel.
+    #[cfg(feature = "gpu")]
+    #[must_use]
+    pub fn tuning(self, kernel: &str, tuning: Tuning) -> Self {
+        Self { choice: Choice::Exactly(kernel.to_owned(), tuning), ..self }
+    }
+
+    /// Compiles it.
+    ///
+    /// # Errors
+    /// As [`Context::plan`]; [`Error::NoSuchKernel`] for a forced kernel that does not exist.
+    pub async fn build(self) -> Result<Plan<O>, Error> {
+        let any = AnyPlan::build(
+            self.context,
+            &self.op,
+            &self.choice,
+            #[cfg(feature = "gpu")]
+            None,
+        );
+        Ok(Plan { any: any.await?, op: PhantomData })
+    }
+}
+
+/// A problem compiled for one context; bind it to tensors as often as you like. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Plan<O> {
+    any: AnyPlan,
+    op: PhantomData<fn(&O)>,
+}
+
+impl<O: Operation> Plan<O> {
+    /// The kernel's id, as labels and logs have it.
+    pub fn id(&self) -> &str {
+        &self.any.0.id
+    }
+
+    /// Where it runs.
+    pub fn on(&self) -> On {
+        match &self.any.0.body {
+            #[cfg(feature = "gpu")]
+            Body::Gpu { .. } => On::Gpu,
+            Body::Cpu { .. } => On::Cpu,
+        }
+    }
+
+    /// Bytes of every scratch buffer that a bound of this plan owns.
+    pub fn workspace_bytes(&self) -> Vec<u64> {
+        match &self.any.0.body {
+            #[cfg(feature = "gpu")]
+            Body::Gpu { program, .. } => program.workspace().to_vec(),
+            Body::Cpu { .. } => vec![],
+        }
+    }
+
+    /// Checks the arguments and prepares everything: the only allocation.
+    ///
+    /// # Errors
+    /// [`Error::Argument`]: a missing or unknown operand, another shape or element, a buffer that is written and
+    /// used twice; [`Error::WrongContext`].
+    pub fn bind(&self, args: &impl Arguments<O>) -> Result<Bound, Error> {
+        self.any.bind(&args.slots())
+    }
+}
+
+/// A plan without its type: what generic drivers pass around.
+#[derive(Clone, Debug)]
+pub struct AnyPlan(Arc<PlanBody>);
+
+#[derive(Debug)]
+struct PlanBody {
+    id: String,
+    kernel: &'static str,
+    op: &'static str,
+    context: ContextId,
+    operands: Vec<Operand>,
+    body: Body,
+}
+
+#[derive(Debug)]
+enum Body {
+    #[cfg(feature = "gpu")]
+    Gpu {
+        device: wgpu::Device,
+        program: Arc<Program>,
+    },
+    Cpu {
+        problem: Arc<dyn Problem>,
+        kernel: &'static str,
+    },
+}
+
+impl AnyPlan {
+    #[cfg(feature = "gpu")]
+    pub(crate) fn on_gpu(
+        ctx: &Context,
+        problem: &dyn Problem,
+        chosen: Chosen,
+        program: Arc<Program>,
+    ) -> Self {
+        let device = ctx.wgpu().expect("a GPU context").0.clone();
+        Self::new(ctx, problem, chosen, |_| Body::Gpu { device, program })
+    }
+
+    pub(crate) fn on_cpu(ctx: &Context, problem: &dyn Problem, chosen: Chosen) -> Self {
+        Self::new(ctx, problem, chosen, |kernel| Body::Cpu { problem: problem.clone_arc(), kernel })
+    }
+
+    fn new(ctx: &Context, problem: &dyn Problem, c: Chosen, body: impl FnOnce(&'static str) -> Body) -> Self {
+        let kernel = c.kernel.name;
+        let body = body(kernel);
+        Self(Arc::new(PlanBody {
+            id: c.id,
+            kernel,
+            op: problem.name(),
+            context: ctx.0.id,
+            operands: c.operands,
+            body,
+        }))
+    }
+
+    /// The kernel's name.
+    pub fn kernel(&self) -> &'static str {
+        self.0.kernel
+    }
+
+    /// [`Plan::bind`] by role.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn bind(&self, args: &Slots<'_>) -> Result<Bound, Error> {
+        let plan = &self.0;
+        let parts = check(plan, args)?;
+        let body = match &plan.body {
+            #[cfg(feature = "gpu")]
+            Body::Gpu { device, program } => {
+                let of = |slot| match parts.iter().find(|p| p.0 == slot) {
+                    Some((_, _, Storage::Buffer(b))) => Some(b),
+                    _ => None,
+                };
+                BoundBody::Gpu(program.record(device, &plan.id, of)?)
+            }
+            Body::Cpu { problem, kernel } => {
+                let mut slots = vec![];
+                for (slot, access, storage) in parts {
+                    match storage {
+                        Storage::Host(words) => slots.push((slot, access, Arc::clone(words))),
+                        #[cfg(feature = "gpu")]
+                        Storage::Buffer(_) => return Err(Error::WrongContext { what: slot.to_string() }),
+                    }
+                }
+                BoundBody::Cpu { problem: Arc::clone(problem), kernel, slots }
+            }
+        };
+        Ok(Bound(Arc::new(BoundInner { plan: self.clone(), body })))
+    }
+}
+
+/// Roles, contexts, shapes, elements and aliasing, before any GPU call and alike on both backends.
+fn check<'a>(plan: &PlanBody, args: &Slots<'a>) -> Result<Vec<(Slot, Access, &'a Storage)>, Error> {
+    let fail = |role, expected: String, got: String| Error::Argument { op: plan.op, role, expected, got };
+    for (i, (role, _)) in args.0.iter().enumerate() {
+        if !plan.operands.iter().any(|o| o.role == *role) {
+            let roles: Vec<_> = plan.operands.iter().map(|o| o.role).collect();
+            return Err(fail(
+                role,
+                format!("only the operands of the descriptor, {roles:?}"),
+                "one more".into(),
+            ));
+        }
+        if args.0[..i].iter().any(|(r, _)| r == role) {
+            return Err(fail(role, "one tensor".into(), "two".into()));
+        }
+    }
+    let mut out: Vec<(Slot, Access, &'a Storage)> = vec![];
+    for o in &plan.operands {
+        let Some((_, t)) = args.0.iter().find(|(r, _)| *r == o.role) else {
+            return Err(fail(o.role, o.layout.to_string(), "no tensor".into()));
+        };
+        if t.context != plan.context {
+            return Err(Error::WrongContext { what: format!("{}: tensor `{}`", plan.op, o.role) });
+        }
+        if t.layout != o.layout {
+            return Err(fail(o.role, o.layout.to_string(), t.layout.to_string()));
+        }
+        for (part, access) in o.parts() {
+            let storage = t.part(part).expect("a layout with scales has them");
+            for (other, a, s) in &out {
+                if (access != Access::Read || *a != Access::Read) && storage.same(s) {
+                    let got = format!("the buffer of {other}, and one of them is written");
+                    return Err(fail(o.role, "a buffer of its own".into(), got));
+                }
+            }
+            out.push((Slot::Of(o.role, part), access, storage));
+        }
+    }
+    Ok(out)
+}
+
+/// A plan with its tensors, which it keeps alive. Not generic: a model is a `Vec<Bound>`. Cheap to clone.
+#[derive(Clone)]
+pub struct Bound(Arc<BoundInner>);
+
+struct BoundInner {
+    plan: AnyPlan,
+    body: BoundBody,
+}
+
+enum BoundBody {
+    #[cfg(feature = "gpu")]
+    Gpu(Recording),
+    Cpu {
+        problem: Arc<dyn Problem>,
+        kernel: &'static str,
+        slots: Vec<(Slot, Access, Arc<RwLock<Vec<u32>>>)>,
+    },
+}
+
+impl fmt::Debug for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Bound").field(&self.id()).finish()
+    }
+}
+
+impl Bound {
+    /// The kernel's id.
+    pub fn id(&self) -> &str {
+        &self.0.plan.0.id
+    }
+
+    pub(crate) fn context(&self) -> ContextId {
+        self.0.plan.0.context
+    }
+
+    /// Records into the caller's pass: no queue, no submission, no wait, no allocation. Leaves the pipeline and bind
+    /// group 0 of the pass changed.
+    ///
+    /// # Errors
+    /// [`Error::NotOnGpu`] for a plan of the CPU backend.
+    #[cfg(feature = "gpu")]
+    pub fn encode(&self, pass: &mut wgpu::ComputePass<'_>) -> Result<(), Error> {
+        match &self.0.body {
+            BoundBody::Gpu(r) => {
+                r.encode(pass);
+                Ok(())
+            }
+            BoundBody::Cpu { .. } => Err(Error::NotOnGpu(self.id().to_owned())),
+        }
+    }
+
+    pub(crate) fn run_on_cpu(&self, threads: Threads) -> Result<(), Error> {
+        match &self.0.body {
+            #[cfg(feature = "gpu")]
+            BoundBody::Gpu(_) => Err(Error::WrongContext { what: self.id().to_owned() }),
+            BoundBody::Cpu { problem, kernel, slots } => {
+                let busy = |s: Slot| Error::Busy { slot: s.to_string() };
+                let (mut reads, mut writes) = (vec![], vec![]);
+                for (slot, access, words) in slots {
+                    // The same tensor may be read twice; what is written is no one else's, `check` saw to it.
+                    match access {
+                        Access::Read => reads.push((*slot, words.try_read().map_err(|_| busy(*slot))?)),
+                        _ => writes.push((*slot, words.try_write().map_err(|_| busy(*slot))?)),
+                    }
+                }
+                let mut args = HostArgs::default();
+                for (slot, words) in &reads {
+                    args.push(*slot, Bytes::Read(words));
+                }
+                for (slot, words) in &mut writes {
+                    args.push(*slot, Bytes::Write(words));
+                }
+                problem.run(kernel, &mut args, threads);
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Which elements share a scale.
+
+use std::fmt;
+
+/// Which elements of a tensor share one scale.
+///
+/// | granularity | groups of shape \[d₀, …, dₙ\] | used for |
+/// |---|---|---|
+/// | `PerTensor` | 1 | static activations |
+/// | `PerChannel { axis }` | d\[axis\] | weights, axis 0 |
+/// | `PerToken` | d₀ · … · dₙ₋₁: one per row | activations |
+/// | `PerBlock { rows, cols }` | ⌈rows of the tensor / rows⌉ · ⌈dₙ / cols⌉ | 128×128 weights, 1×128 activations, MX 1×32 |
+///
+/// `PerBlock` is carried by descriptors and tensors; operations that do not compute with it yet refuse it with a
+/// reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Granularity {
+    /// One scale.
+    PerTensor,
+    /// One scale per index along `axis`.
+    PerChannel {
+        /// The axis, 0 outermost.
+        axis: u8,
+    },
+    /// One scale per row: per combination of all indices but the last.
+    PerToken,
+    /// One scale per block of `rows` × `cols`, of the tensor seen as rows of its last axis.
+    PerBlock {
+        /// Rows of a block.
+        rows: u32,
+        /// Columns of a block.
+        cols: u32,
+    },
+}
+
+impl Granularity {
+    /// How many groups, that is scales, a tensor of this shape has; `None` when the axis does not exist or a block
+    /// has no extent.
+    pub fn groups(self, shape: &[u32]) -> Option<u64> {
+        let rows: u64 = shape[..shape.len().saturating_sub(1)].iter().map(|&d| u64::from(d)).product();
+        let cols = u64::from(*shape.last()?);
+        match self {
+            Self::PerTensor => Some(1),
+            Self::PerChannel { axis } => shape.get(usize::from(axis)).map(|&d| u64::from(d)),
+            Self::PerToken => Some(rows),
+            Self::PerBlock { rows: r, cols: c } => {
+                (r > 0 && c > 0).then(|| rows.div_ceil(r.into()) * cols.div_ceil(c.into()))
+            }
+        }
+    }
+
+    /// How a (row, column) of the tensor seen as rows of its last axis finds its group.
+    pub(crate) fn map(self, shape: &[u32]) -> GroupMap {
+        let last = shape.len() - 1;
+        let one = GroupMap { row_stride: 1, row_groups: 1, by_column: false };
+        match self {
+            Self::PerChannel { axis } if usize::from(axis) == last => GroupMap { by_column: true, ..one },
+            Self::PerChannel { axis } => GroupMap {
+                row_stride: shape[usize::from(axis) + 1..last].iter().product::<u32>().max(1),
+                row_groups: shape[usize::from(axis)],
+                by_column: false,
+            },
+            Self::PerToken => GroupMap { row_groups: shape[..last].iter().product::<u32>().max(1), ..one },
+            _ => one,
+        }
+    }
+}
+
+/// group = column, or (row / row_stride) mod row_groups. The same three numbers drive the shaders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct GroupMap {
+    pub row_stride: u32,
+    pub row_groups: u32,
+    pub by_column: bool,
+}
+
+impl GroupMap {
+    pub(crate) fn group(self, row: usize, col: usize) -> usize {
+        if self.by_column { col } else { row / self.row_stride as usize % self.row_groups as usize }
+    }
+}
+
+impl fmt::Display for Granularity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PerTensor => f.write_str("per tensor"),
+            Self::PerChannel { axis } => write!(f, "per channel of axis {axis}"),
+            Self::PerToken => f.write_str("per token"),
+            Self::PerBlock { rows, cols } => write!(f, "per {rows}x{cols} block"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Granularity::*;
+
+    #[test]
+    fn groups_and_their_map_agree() {
+        let shape = [3, 4, 5];
+        for g in [PerTensor, PerChannel { axis: 0 }, PerChannel { axis: 1 }, PerChannel { axis: 2 }, PerToken]
+        {
+            let (groups, map) = (g.groups(&shape).unwrap() as usize, g.map(&shape));
+            let mut seen = vec![false; groups];
+            for row in 0..12 {
+                for col in 0..5 {
+                    let index = [row / 4, row % 4, col];
+                    let want = match g {
+                        PerChannel { axis } => index[axis as usize],
+                        PerToken => row,
+                        _ => 0,
+                    };
+                    assert_eq!(map.group(row, col), want, "{g} {row} {col}");
+                    seen[want] = true;
+                }
+            }
+            assert!(seen.iter().all(|&s| s), "{g}");
+        }
+        assert_eq!(PerChannel { axis: 3 }.groups(&shape), None);
+        assert_eq!(PerBlock { rows: 128, cols: 2 }.groups(&shape), Some(3));
+        assert_eq!(PerToken.groups(&[7]), Some(1));
+    }
+}

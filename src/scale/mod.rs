@@ -1,0 +1,18 @@
+//! How codes become real numbers: **real = code × scale**, at one granularity per tensor.
+//!
+//! | idea | type |
+//! |---|---|
+//! | which elements share a scale | [`Granularity`] |
+//! | a dequantisation multiplier (ours) | [`Scale`] |
+//! | its inverse, a multiplier into FP8 | [`Multiplier`] |
+//! | everything a quantised tensor carries beside its codes | [`Scales`] |
+
+mod granularity;
+mod scales;
+mod unit;
+
+pub use granularity::Granularity;
+pub(crate) use granularity::GroupMap;
+pub(crate) use scales::words_for;
+pub use scales::{Record, Scales, flags};
+pub use unit::{Multiplier, Scale, ScaleError};

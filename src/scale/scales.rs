@@ -1,0 +1,184 @@
+//! What a quantised tensor carries beside its codes.
+
+use super::{Granularity, Scale, ScaleError};
+use crate::dtype::Format;
+use bytemuck::{Pod, Zeroable};
+
+/// Bits of [`Record::flags`].
+pub mod flags {
+    /// A code of the tensor is NaN: consumers look for it and pass it on.
+    pub const HAS_NAN: u32 = 1;
+    /// The amax that should have made the scale was infinite or NaN; the scale is 1.
+    pub const NON_FINITE_AMAX: u32 = 2;
+}
+
+/// The first 16 bytes of the scales of every quantised tensor, on host and device alike.
+///
+/// `scale` and `inv_scale` hold the scale of a per-tensor tensor and are 1 at any finer granularity; `amax` and
+/// `flags` speak for the whole tensor.
+#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+#[repr(C)]
+pub struct Record {
+    /// real = code × scale.
+    pub scale: f32,
+    /// code = encode(real × inv_scale); the inverse of `scale`, rounded once.
+    pub inv_scale: f32,
+    /// Bits of max |real|, an integer maximum in which Inf and NaN win; 0 when nobody looked.
+    pub amax_bits: u32,
+    /// [`flags`].
+    pub flags: u32,
+}
+
+/// The scales of one tensor, and its [`Record`].
+///
+/// As words: the record; at granularities finer than the tensor, after it scale, inv_scale and amax bits of every
+/// group, each array padded with zeros to a multiple of four words.
+///
+/// ```
+/// use quarter::scale::{Granularity, Scale, Scales};
+/// let s = Scales::per_tensor(Scale::new(0.5)?);
+/// assert_eq!(s.scale_of(0), 0.5);
+/// let c = Scales::new(Granularity::PerChannel { axis: 0 }, &[1.0, 0.25], 2)?;
+/// assert_eq!(c.scale_of(1), 0.25);
+/// # Ok::<(), quarter::scale::ScaleError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scales {
+    granularity: Granularity,
+    groups: usize,
+    words: Vec<u32>,
+}
+
+/// Words that `groups` scales take at this granularity.
+pub(crate) fn words_for(granularity: Granularity, groups: u64) -> u64 {
+    match granularity {
+        Granularity::PerTensor => 4,
+        _ => 4 + 3 * groups.next_multiple_of(4),
+    }
+}
+
+impl Scales {
+    /// One scale for the whole tensor.
+    pub fn per_tensor(scale: Scale) -> Self {
+        let mut s = Self::unit(Granularity::PerTensor, 1);
+        s.set(0, scale);
+        s
+    }
+
+    /// `scales` for the `groups` of a tensor ([`Granularity::groups`]).
+    ///
+    /// # Errors
+    /// [`ScaleError::Count`] for a wrong number of scales, [`ScaleError::OutOfRange`] for one that cannot be.
+    pub fn new(granularity: Granularity, scales: &[f32], groups: usize) -> Result<Self, ScaleError> {
+        if scales.len() != groups {
+            return Err(ScaleError::Count { expected: groups, got: scales.len(), granularity });
+        }
+        let mut out = Self::unit(granularity, groups);
+        for (i, &s) in scales.iter().enumerate() {
+            out.set(i, Scale::new(s)?);
+        }
+        Ok(out)
+    }
+
+    /// All scales 1.
+    pub(crate) fn unit(granularity: Granularity, groups: usize) -> Self {
+        let mut words = vec![0; words_for(granularity, groups as u64) as usize];
+        words[0] = 1f32.to_bits();
+        words[1] = 1f32.to_bits();
+        let mut s = Self { granularity, groups, words };
+        for i in 0..groups {
+            s.set(i, Scale::ONE);
+        }
+        s
+    }
+
+    pub(crate) fn from_words(granularity: Granularity, groups: usize, words: Vec<u32>) -> Self {
+        debug_assert_eq!(words.len() as u64, words_for(granularity, groups as u64));
+        Self { granularity, groups, words }
+    }
+
+    /// The words that travel to the device.
+    pub fn words(&self) -> &[u32] {
+        &self.words
+    }
+
+    /// Which elements share a scale.
+    pub fn granularity(&self) -> Granularity {
+        self.granularity
+    }
+
+    /// How many scales there are.
+    pub fn groups(&self) -> usize {
+        self.groups
+    }
+
+    /// The record.
+    pub fn record(&self) -> Record {
+        *bytemuck::from_bytes(bytemuck::cast_slice(&self.words[..4]))
+    }
+
+    /// Whether a code is known to be NaN.
+    pub fn has_nan(&self) -> bool {
+        self.words[3] & flags::HAS_NAN != 0
+    }
+
+    fn at(&self, array: usize, group: usize) -> usize {
+        match self.granularity {
+            Granularity::PerTensor => array,
+            _ => 4 + array * self.groups.next_multiple_of(4) + group,
+        }
+    }
+
+    /// Scale of a group.
+    pub fn scale_of(&self, group: usize) -> f32 {
+        f32::from_bits(self.words[self.at(0, group)])
+    }
+
+    /// Inverse scale of a group.
+    pub fn inv_scale_of(&self, group: usize) -> f32 {
+        f32::from_bits(self.words[self.at(1, group)])
+    }
+
+    /// max |real| of a group, as seen when its codes were written.
+    pub fn amax_of(&self, group: usize) -> f32 {
+        f32::from_bits(self.words[self.at(2, group)])
+    }
+
+    fn set(&mut self, group: usize, s: Scale) {
+        let (scale, inverse) = (self.at(0, group), self.at(1, group));
+        self.words[scale] = s.get().to_bits();
+        self.words[inverse] = s.inverse().get().to_bits();
+    }
+
+    /// Forgets amax and flags, keeps the scales: what happens before codes are written.
+    pub(crate) fn reset(&mut self) {
+        self.words[2] = 0;
+        self.words[3] = 0;
+        for g in 0..self.groups {
+            let i = self.at(2, g);
+            self.words[i] = 0;
+        }
+    }
+
+    /// Takes a magnitude (bits, sign cleared) into the running integer maximum of its group and of the tensor.
+    pub(crate) fn see(&mut self, group: usize, magnitude: u32) {
+        let i = self.at(2, group);
+        self.words[i] = self.words[i].max(magnitude);
+        self.words[2] = self.words[2].max(magnitude);
+    }
+
+    pub(crate) fn raise(&mut self, flag: u32) {
+        self.words[3] |= flag;
+    }
+
+    /// Current scaling: every group's scale from its amax, see [`Scale::from_amax`].
+    pub(crate) fn derive(&mut self, format: Format) {
+        for g in 0..self.groups {
+            let amax = self.amax_of(g);
+            if !amax.is_finite() {
+                self.raise(flags::NON_FINITE_AMAX);
+            }
+            self.set(g, Scale::from_amax(amax, format));
+        }
+    }
+}

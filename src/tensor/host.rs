@@ -1,0 +1,254 @@
+//! A tensor in host memory.
+
+use super::{DType, Element, Layout, TensorError, rows};
+use crate::{
+    dtype::{Format, Overflow},
+    scale::{Granularity, Scales, flags},
+};
+use half::{bf16, f16};
+
+/// A tensor in host memory, laid out as on the device ([`Layout`]), with its scales.
+///
+/// ```
+/// use quarter::{dtype::Format, scale::Granularity, tensor::HostTensor};
+/// let w = HostTensor::from_f32(&[0.5, -1.0, 2.0, 4.0], [2, 2])?;
+/// let q = w.quantize(Format::E4M3FN, Granularity::PerChannel { axis: 0 })?;
+/// assert_eq!(q.codes()?, [0x76, 0xFE, 0x76, 0x7E]); // each row reaches 448 = 0x7E
+/// assert_eq!(q.to_f32(), [0.5, -1.0, 2.0, 4.0]);
+/// # Ok::<(), quarter::tensor::TensorError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct HostTensor {
+    layout: Layout,
+    words: Vec<u32>,
+    scales: Option<Scales>,
+}
+
+/// Copies unpadded elements into padded rows.
+fn pad<T: bytemuck::Pod>(layout: &Layout, data: &[T]) -> Vec<u32> {
+    let mut words = vec![0u32; (layout.values_bytes() / 4) as usize];
+    for (row, src) in
+        words.chunks_exact_mut(layout.row_words()).zip(data.chunks_exact(layout.cols() as usize))
+    {
+        bytemuck::cast_slice_mut::<u32, T>(row)[..src.len()].copy_from_slice(src);
+    }
+    words
+}
+
+impl HostTensor {
+    fn unscaled<T: bytemuck::Pod>(
+        data: &[T],
+        shape: Vec<u32>,
+        element: Element,
+    ) -> Result<Self, TensorError> {
+        let layout = Layout::new(shape, element)?;
+        layout.expect_len("data", data.len())?;
+        Ok(Self { words: pad(&layout, data), layout, scales: None })
+    }
+
+    /// # Errors
+    /// [`TensorError`] for a shape that cannot be or another number of elements.
+    pub fn from_f32(data: &[f32], shape: impl Into<Vec<u32>>) -> Result<Self, TensorError> {
+        Self::unscaled(data, shape.into(), Element::F32)
+    }
+
+    /// # Errors
+    /// As [`HostTensor::from_f32`].
+    pub fn from_f16(data: &[f16], shape: impl Into<Vec<u32>>) -> Result<Self, TensorError> {
+        Self::unscaled(data, shape.into(), Element::F16)
+    }
+
+    /// # Errors
+    /// As [`HostTensor::from_f32`].
+    pub fn from_bf16(data: &[bf16], shape: impl Into<Vec<u32>>) -> Result<Self, TensorError> {
+        Self::unscaled(data, shape.into(), Element::BF16)
+    }
+
+    /// 8-bit codes that exist already, with the scales that make them real. Codes are scanned for NaN.
+    ///
+    /// # Errors
+    /// As [`HostTensor::from_f32`]; also when `scales` has another number of groups than the shape.
+    pub fn from_codes(
+        format: Format,
+        codes: &[u8],
+        shape: impl Into<Vec<u32>>,
+        mut scales: Scales,
+    ) -> Result<Self, TensorError> {
+        let layout = Layout::new(shape, Element::f8(format, scales.granularity()))?;
+        layout.expect_len("codes", codes.len())?;
+        layout.expect_scales(&scales)?;
+        if codes.iter().any(|&c| format.is_nan(c)) {
+            scales.raise(flags::HAS_NAN);
+        }
+        Ok(Self { words: pad(&layout, codes), layout, scales: Some(scales) })
+    }
+
+    /// Numbers given as f32, stored as any unscaled kind (rounded to nearest even).
+    ///
+    /// # Errors
+    /// As [`HostTensor::from_f32`]; [`TensorError::Kind`] for an 8-bit kind: those are made by
+    /// [`quantize`](Self::quantize).
+    pub fn from_f32_as(dtype: DType, data: &[f32], shape: impl Into<Vec<u32>>) -> Result<Self, TensorError> {
+        match dtype {
+            DType::F32 => Self::from_f32(data, shape),
+            DType::F16 => Self::from_f16(&data.iter().map(|&x| f16::from_f32(x)).collect::<Vec<_>>(), shape),
+            DType::Bf16 => {
+                Self::from_bf16(&data.iter().map(|&x| bf16::from_f32(x)).collect::<Vec<_>>(), shape)
+            }
+            got @ DType::F8(_) => Err(TensorError::Kind { what: "dtype", expected: "f32, f16 or bf16", got }),
+        }
+    }
+
+    pub(crate) fn from_parts(layout: Layout, words: Vec<u32>, scales: Option<Vec<u32>>) -> Self {
+        let scales = layout.element().scaling().zip(scales);
+        let scales = scales.map(|(g, words)| Scales::from_words(g, layout.groups() as usize, words));
+        Self { layout, words, scales }
+    }
+
+    /// Current scaling: every group's scale is its amax over the format's max, codes saturate.
+    ///
+    /// # Errors
+    /// [`TensorError`] for a granularity that does not fit or is not computed yet, or a tensor that is quantised
+    /// already.
+    pub fn quantize(&self, format: Format, granularity: Granularity) -> Result<Self, TensorError> {
+        let layout = self.quantized_layout(format, granularity)?;
+        let mut scales = Scales::unit(granularity, layout.groups() as usize);
+        self.scan(&mut scales);
+        scales.derive(format);
+        Ok(self.encode(layout, scales, Overflow::Saturate))
+    }
+
+    /// Static or delayed scaling: the scales are given, amax and flags are found.
+    ///
+    /// # Errors
+    /// As [`HostTensor::quantize`]; also when `scales` has another number of groups than the shape.
+    pub fn quantize_with(
+        &self,
+        format: Format,
+        scales: Scales,
+        overflow: Overflow,
+    ) -> Result<Self, TensorError> {
+        let layout = self.quantized_layout(format, scales.granularity())?;
+        layout.expect_scales(&scales)?;
+        let mut scales = scales;
+        scales.reset();
+        self.scan(&mut scales);
+        Ok(self.encode(layout, scales, overflow))
+    }
+
+    fn quantized_layout(&self, format: Format, granularity: Granularity) -> Result<Layout, TensorError> {
+        if let got @ DType::F8(_) = self.layout.element().dtype() {
+            return Err(TensorError::Kind { what: "tensor", expected: "f32, f16 or bf16", got });
+        }
+        if let Granularity::PerBlock { .. } = granularity {
+            return Err(TensorError::Unsupported { what: "granularity", granularity });
+        }
+        self.layout.with(Element::f8(format, granularity))
+    }
+
+    /// amax of every group.
+    fn scan(&self, scales: &mut Scales) {
+        let map = scales.granularity().map(self.layout.shape());
+        let mut x = vec![0.0; self.layout.cols() as usize];
+        for row in 0..self.layout.rows() as usize {
+            rows::decode(&self.layout, &self.words, row, 0, &mut x);
+            for (col, v) in x.iter().enumerate() {
+                scales.see(map.group(row, col), crate::cpu::magnitude(*v));
+            }
+        }
+    }
+
+    fn encode(&self, layout: Layout, mut scales: Scales, overflow: Overflow) -> Self {
+        let map = scales.granularity().map(layout.shape());
+        let mut words = vec![0; (layout.values_bytes() / 4) as usize];
+        let mut x = vec![0.0; layout.cols() as usize];
+        let format = layout.element().format().expect("8-bit layout");
+        for (row, out) in words.chunks_exact_mut(layout.row_words()).enumerate() {
+            rows::decode(&self.layout, &self.words, row, 0, &mut x);
+            for (col, v) in x.iter_mut().enumerate() {
+                *v = crate::cpu::scaled(*v, scales.inv_scale_of(map.group(row, col)));
+            }
+            rows::encode(layout.element().dtype(), overflow, &x, out);
+            if bytemuck::cast_slice::<u32, u8>(out).iter().any(|&c| format.is_nan(c)) {
+                scales.raise(flags::HAS_NAN);
+            }
+        }
+        Self { layout, words, scales: Some(scales) }
+    }
+
+    /// Shape and elements.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// Extents, outermost first.
+    pub fn shape(&self) -> &[u32] {
+        self.layout.shape()
+    }
+
+    /// Scales and record, of an 8-bit tensor.
+    pub fn scales(&self) -> Option<&Scales> {
+        self.scales.as_ref()
+    }
+
+    /// The words of the values, rows padded to 16 bytes.
+    pub fn words(&self) -> &[u32] {
+        &self.words
+    }
+
+    /// Real numbers: decoded, scales applied (one f32 multiplication each).
+    pub fn to_f32(&self) -> Vec<f32> {
+        let cols = self.layout.cols() as usize;
+        let mut out = vec![0.0; self.layout.elements() as usize];
+        let scaling = self.scales.as_ref().map(|s| (s, s.granularity().map(self.layout.shape())));
+        for (row, x) in out.chunks_exact_mut(cols).enumerate() {
+            rows::decode(&self.layout, &self.words, row, 0, x);
+            if let Some((s, map)) = &scaling {
+                for (col, v) in x.iter_mut().enumerate() {
+                    *v *= s.scale_of(map.group(row, col));
+                }
+            }
+        }
+        out
+    }
+
+    /// The 8-bit codes, rows unpadded.
+    ///
+    /// # Errors
+    /// [`TensorError::Kind`] when the tensor is not 8-bit.
+    pub fn codes(&self) -> Result<Vec<u8>, TensorError> {
+        match self.layout.element().dtype() {
+            DType::F8(_) => Ok(self.unpad()),
+            got => Err(TensorError::Kind { what: "codes", expected: "an 8-bit float", got }),
+        }
+    }
+
+    /// The elements as stored, rows unpadded.
+    fn unpad<T: bytemuck::Pod>(&self) -> Vec<T> {
+        let cols = self.layout.cols() as usize;
+        let rows = self.words.chunks_exact(self.layout.row_words());
+        rows.flat_map(|r| bytemuck::cast_slice::<u32, T>(r)[..cols].iter().copied()).collect()
+    }
+
+    /// The elements as stored, when they are f16.
+    ///
+    /// # Errors
+    /// [`TensorError::Kind`] when they are not.
+    pub fn to_f16(&self) -> Result<Vec<f16>, TensorError> {
+        match self.layout.element().dtype() {
+            DType::F16 => Ok(self.unpad()),
+            got => Err(TensorError::Kind { what: "to_f16", expected: "f16", got }),
+        }
+    }
+
+    /// The elements as stored, when they are bf16.
+    ///
+    /// # Errors
+    /// [`TensorError::Kind`] when they are not.
+    pub fn to_bf16(&self) -> Result<Vec<bf16>, TensorError> {
+        match self.layout.element().dtype() {
+            DType::Bf16 => Ok(self.unpad()),
+            got => Err(TensorError::Kind { what: "to_bf16", expected: "bf16", got }),
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! Shape, and the place of every element.
+
+use super::{DType, Element, Part};
+use crate::scale::{self, Granularity, ScaleError, Scales};
+use std::fmt;
+
+/// A tensor that cannot be.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TensorError {
+    /// A shape needs at least one axis, and every axis at least one index.
+    #[error("shape: expected one or more axes, none of them 0, got {0:?}")]
+    Shape(Vec<u32>),
+    /// More elements, or bytes, than 32-bit indices of words can address (2³² − 1 words).
+    #[error("shape: expected at most 2^32 - 1 words of storage, got {0:?}")]
+    TooLarge(Vec<u32>),
+    /// The granularity asks for an axis that the shape does not have, or for an empty block.
+    #[error("granularity: expected one that fits shape {shape:?}, got {granularity}")]
+    Granularity {
+        /// The shape.
+        shape: Vec<u32>,
+        /// The granularity that does not fit.
+        granularity: Granularity,
+    },
+    /// As many numbers as the shape has elements are needed.
+    #[error("{what}: expected {expected} elements, got {got}")]
+    Length {
+        /// The argument.
+        what: &'static str,
+        /// Elements of the shape.
+        expected: u64,
+        /// Elements given.
+        got: u64,
+    },
+    /// Another kind of number was asked for.
+    #[error("{what}: expected {expected}, got {got}")]
+    Kind {
+        /// The argument.
+        what: &'static str,
+        /// What would do.
+        expected: &'static str,
+        /// What came.
+        got: DType,
+    },
+    /// The numbers are there, the computation is not.
+    #[error("{what}: {granularity} is not computed yet: only per tensor, per channel and per token are")]
+    Unsupported {
+        /// The argument.
+        what: &'static str,
+        /// The granularity.
+        granularity: Granularity,
+    },
+    /// A scale that cannot be.
+    #[error(transparent)]
+    Scale(#[from] ScaleError),
+}
+
+/// Shape of a tensor and the place of every element.
+///
+/// Elements lie in row-major order, the last axis contiguous. A *row* is one run along the last axis; every row
+/// starts at a multiple of 16 bytes, so that kernels load whole `vec4<u32>`. The bytes between the end of a row and
+/// the start of the next are zero, in every tensor the crate writes: kernels may multiply them.
+///
+/// 8-bit codes therefore lie four to a word, lane 0 lowest. Scales are a second buffer ([`crate::scale::Scales`]).
+///
+/// ```
+/// use quarter::{dtype::Format, scale::Granularity, tensor::{Element, Layout}};
+/// let l = Layout::new([3, 5], Element::f8(Format::E4M3FN, Granularity::PerTensor))?;
+/// assert_eq!((l.rows(), l.cols(), l.row_bytes(), l.values_bytes()), (3, 5, 16, 48));
+/// # Ok::<(), quarter::tensor::TensorError>(())
+/// ```
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Layout {
+    shape: Vec<u32>,
+    element: Element,
+}
+
+impl Layout {
+    /// # Errors
+    /// [`TensorError`]: an empty shape or axis, a granularity that does not fit it, or too many elements.
+    pub fn new(shape: impl Into<Vec<u32>>, element: Element) -> Result<Self, TensorError> {
+        let shape = shape.into();
+        if shape.is_empty() || shape.contains(&0) {
+            return Err(TensorError::Shape(shape));
+        }
+        let elements = shape.iter().try_fold(1u64, |n, &d| n.checked_mul(d.into()));
+        let rows = shape[..shape.len() - 1].iter().try_fold(1u64, |n, &d| n.checked_mul(d.into()));
+        let cols = u64::from(shape[shape.len() - 1]);
+        let bytes = rows
+            .and_then(|r| r.checked_mul((cols * u64::from(element.dtype().bytes())).next_multiple_of(16)));
+        match (elements, bytes) {
+            (Some(n), Some(b)) if n <= u32::MAX.into() && b / 4 <= u32::MAX.into() => {}
+            _ => return Err(TensorError::TooLarge(shape)),
+        }
+        if let Some(granularity) = element.scaling()
+            && granularity.groups(&shape).is_none()
+        {
+            return Err(TensorError::Granularity { shape, granularity });
+        }
+        Ok(Self { shape, element })
+    }
+
+    /// Extents, outermost first.
+    pub fn shape(&self) -> &[u32] {
+        &self.shape
+    }
+
+    /// What one element is.
+    pub fn element(&self) -> Element {
+        self.element
+    }
+
+    /// Product of all extents but the last.
+    pub fn rows(&self) -> u32 {
+        self.shape[..self.shape.len() - 1].iter().product()
+    }
+
+    /// The last extent.
+    pub fn cols(&self) -> u32 {
+        self.shape[self.shape.len() - 1]
+    }
+
+    /// Number of elements.
+    pub fn elements(&self) -> u64 {
+        u64::from(self.rows()) * u64::from(self.cols())
+    }
+
+    /// Bytes from one row to the next, a multiple of 16.
+    pub fn row_bytes(&self) -> u64 {
+        (u64::from(self.cols()) * u64::from(self.element.dtype().bytes())).next_multiple_of(16)
+    }
+
+    /// Groups of four elements from one row to the next: the step of kernels.
+    pub(crate) fn row_quads(&self) -> u32 {
+        (self.row_bytes() / u64::from(4 * self.element.dtype().bytes())) as u32
+    }
+
+    /// Words from one row to the next.
+    pub(crate) fn row_words(&self) -> usize {
+        (self.row_bytes() / 4) as usize
+    }
+
+    /// Bytes of all values.
+    pub fn values_bytes(&self) -> u64 {
+        u64::from(self.rows()) * self.row_bytes()
+    }
+
+    /// Number of scales; 0 for unscaled elements.
+    pub fn groups(&self) -> u64 {
+        self.element.scaling().and_then(|g| g.groups(&self.shape)).unwrap_or(0)
+    }
+
+    /// Bytes of the scales; 0 for unscaled elements.
+    pub fn scales_bytes(&self) -> u64 {
+        self.element.scaling().map_or(0, |g| 4 * scale::words_for(g, self.groups()))
+    }
+
+    /// Bytes of one part.
+    pub fn part_bytes(&self, part: Part) -> u64 {
+        match part {
+            Part::Values => self.values_bytes(),
+            Part::Scales => self.scales_bytes(),
+        }
+    }
+
+    /// The same shape with other elements.
+    ///
+    /// # Errors
+    /// As [`Layout::new`].
+    pub fn with(&self, element: Element) -> Result<Self, TensorError> {
+        Self::new(self.shape.clone(), element)
+    }
+
+    pub(crate) fn expect_scales(&self, scales: &Scales) -> Result<(), TensorError> {
+        let granularity = scales.granularity();
+        let (expected, got) = (self.groups() as usize, scales.groups());
+        if self.element.scaling() == Some(granularity) && got == expected {
+            Ok(())
+        } else {
+            Err(ScaleError::Count { expected, got, granularity }.into())
+        }
+    }
+
+    pub(crate) fn expect_len(&self, what: &'static str, got: usize) -> Result<(), TensorError> {
+        if got as u64 == self.elements() {
+            Ok(())
+        } else {
+            Err(TensorError::Length { what, expected: self.elements(), got: got as u64 })
+        }
+    }
+}
+
+impl fmt::Display for Layout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} of {}", self.shape, self.element)
+    }
+}
+
+impl fmt::Debug for Layout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}

@@ -1,0 +1,23 @@
+//! Tensors: what they hold, how they lie in memory, where they live.
+//!
+//! | idea | type |
+//! |---|---|
+//! | one number of a tensor, and its scale | [`DType`], [`Element`] |
+//! | shape and place of every element | [`Layout`] |
+//! | a tensor in host memory | [`HostTensor`] |
+//! | a tensor where its context computes | [`DeviceTensor`] |
+//! | one tensor of an operation | [`Operand`], [`Slot`] |
+
+mod device;
+mod element;
+mod host;
+mod layout;
+mod operand;
+pub(crate) mod rows;
+
+pub use device::DeviceTensor;
+pub(crate) use device::Storage;
+pub use element::{DType, Element};
+pub use host::HostTensor;
+pub use layout::{Layout, TensorError};
+pub use operand::{Access, Draw, Operand, Part, Slot, scales, values};

@@ -1,0 +1,131 @@
+//! One tensor of an operation.
+
+use super::{Element, Layout, TensorError};
+use crate::dtype::Overflow;
+use std::fmt;
+
+/// Who may touch a part of a tensor, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Only read.
+    Read,
+    /// Written whole, padding included; what was there does not matter.
+    Write,
+    /// Updated: read, then written.
+    ReadWrite,
+}
+
+/// A tensor is up to two buffers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Part {
+    /// The numbers, or their codes.
+    Values,
+    /// The record and the scales of an 8-bit tensor.
+    Scales,
+}
+
+/// One buffer of an operation: a part of the operand with this role.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Slot {
+    /// A part of an operand.
+    Of(&'static str, Part),
+    /// Scratch memory of the plan, by number.
+    Workspace(u8),
+}
+
+/// The values of an operand.
+pub const fn values(role: &'static str) -> Slot {
+    Slot::Of(role, Part::Values)
+}
+
+/// The scales of an operand.
+pub const fn scales(role: &'static str) -> Slot {
+    Slot::Of(role, Part::Scales)
+}
+
+impl fmt::Display for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Of(role, Part::Values) => write!(f, "values of `{role}`"),
+            Self::Of(role, Part::Scales) => write!(f, "scales of `{role}`"),
+            Self::Workspace(i) => write!(f, "workspace {i}"),
+        }
+    }
+}
+
+/// How tests and self-checks draw the values of an operand.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Draw {
+    /// Around zero, both signs.
+    Normal,
+    /// Magnitudes that rise along each row and from row to row: what a maximum needs to be sensitive to the end.
+    Rising,
+}
+
+/// One tensor of an operation: what validation, binding, errors, documentation, reference and tests share.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Operand {
+    /// Its name in arguments, errors and shaders.
+    pub role: &'static str,
+    /// Shape and elements.
+    pub layout: Layout,
+    /// What happens to its values.
+    pub access: Access,
+    /// What happens to its scales.
+    pub scales: Access,
+    /// What becomes of numbers beyond its largest code, where it is written.
+    pub overflow: Overflow,
+    /// How tests draw it.
+    pub draw: Draw,
+}
+
+impl Operand {
+    /// An operand that is only read.
+    ///
+    /// # Errors
+    /// As [`Layout::new`].
+    pub fn read(role: &'static str, shape: impl Into<Vec<u32>>, e: Element) -> Result<Self, TensorError> {
+        let layout = Layout::new(shape, e)?;
+        Ok(Self {
+            role,
+            layout,
+            access: Access::Read,
+            scales: Access::Read,
+            overflow: Overflow::Saturate,
+            draw: Draw::Normal,
+        })
+    }
+
+    /// An operand whose values are written whole. Its scales are given; amax and flags of its record are updated.
+    ///
+    /// # Errors
+    /// As [`Layout::new`].
+    pub fn write(role: &'static str, shape: impl Into<Vec<u32>>, e: Element) -> Result<Self, TensorError> {
+        Ok(Self { access: Access::Write, scales: Access::ReadWrite, ..Self::read(role, shape, e)? })
+    }
+
+    /// The same, its scales found by the operation too.
+    #[must_use]
+    pub fn finds_scales(self) -> Self {
+        Self { scales: Access::Write, ..self }
+    }
+
+    /// The same, with another rule for numbers beyond its largest code.
+    #[must_use]
+    pub fn overflow(self, overflow: Overflow) -> Self {
+        Self { overflow, ..self }
+    }
+
+    /// The same, drawn otherwise by tests.
+    #[must_use]
+    pub fn draw(self, draw: Draw) -> Self {
+        Self { draw, ..self }
+    }
+
+    /// Its buffers and what happens to each.
+    pub fn parts(&self) -> impl Iterator<Item = (Part, Access)> + '_ {
+        [(Part::Values, self.access), (Part::Scales, self.scales)]
+            .into_iter()
+            .filter(|(p, _)| self.layout.part_bytes(*p) > 0)
+    }
+}

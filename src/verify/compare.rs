@@ -1,0 +1,226 @@
+//! What came out against what must: numbers within their bound, codes within the codes of that bound, padding zero,
+//! record true.
+
+use crate::{
+    cpu,
+    dtype::Overflow,
+    ops::{Data, Real, TINY},
+    scale::{Scale, Scales, flags},
+    tensor::{Access, DType, HostTensor, Operand},
+};
+use half::{bf16, f16};
+use std::fmt;
+
+/// One kernel on one case.
+#[derive(Clone, Debug)]
+pub struct Comparison {
+    /// Kernel id.
+    pub id: String,
+    /// Case.
+    pub label: String,
+    /// Whether every bit had to be right.
+    pub strict: bool,
+    /// Numbers compared.
+    pub elements: usize,
+    /// Numbers that are wrong, padding and records included.
+    pub wrong: usize,
+    /// Largest |error| as a share of its bound; 0 when all are exact.
+    pub worst_ratio: f64,
+    /// Root mean square of error / bound over the numbers that have a bound.
+    pub rms_ratio: f64,
+    /// The first wrong number, else the one nearest its bound.
+    pub worst: Option<Worst>,
+    squares: f64,
+    bounded: usize,
+}
+
+/// One number of a comparison.
+#[derive(Clone, Debug)]
+pub struct Worst {
+    /// Where.
+    pub place: String,
+    /// What came.
+    pub got: String,
+    /// What must.
+    pub expected: String,
+}
+
+impl fmt::Display for Worst {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: got {}, expected {}", self.place, self.got, self.expected)
+    }
+}
+
+impl Comparison {
+    pub(super) fn new(id: String, label: String, data: Data) -> Self {
+        let strict = data == Data::SmallIntegers;
+        Self {
+            id,
+            label,
+            strict,
+            elements: 0,
+            wrong: 0,
+            worst_ratio: 0.0,
+            rms_ratio: 0.0,
+            worst: None,
+            squares: 0.0,
+            bounded: 0,
+        }
+    }
+
+    /// Whether nothing is wrong.
+    pub fn pass(&self) -> bool {
+        self.wrong == 0
+    }
+
+    fn fail(&mut self, place: String, got: impl fmt::Display, expected: impl fmt::Display) {
+        if self.wrong == 0 {
+            self.worst = Some(Worst { place, got: got.to_string(), expected: expected.to_string() });
+        }
+        self.wrong += 1;
+    }
+
+    /// One output tensor. `given` holds the scales it came with.
+    pub(super) fn tensor(&mut self, o: &Operand, given: &HostTensor, got: &HostTensor, truth: &[Real]) {
+        let dtype = o.layout.element().dtype();
+        let cols = o.layout.cols() as usize;
+        let map = o.layout.element().scaling().map(|g| g.map(o.layout.shape()));
+        let bytes = dtype.bytes() as usize;
+        let truth: Vec<Real> =
+            truth.iter().map(|t| if self.strict { Real::exact(t.value) } else { *t }).collect();
+        for (row, words) in got.words().chunks_exact(o.layout.row_words()).enumerate() {
+            let row_bytes: &[u8] = bytemuck::cast_slice(words);
+            for (col, t) in truth[row * cols..][..cols].iter().enumerate() {
+                let inv_scale = got.scales().zip(map).map_or(1.0, |(s, m)| s.inv_scale_of(m.group(row, col)));
+                let raw = &row_bytes[col * bytes..][..bytes];
+                let place = || format!("`{}` [{row}, {col}]", o.role);
+                self.number(dtype, o.overflow, raw, *t, inv_scale, &place);
+            }
+            if row_bytes[cols * bytes..].iter().any(|&b| b != 0) {
+                self.fail(format!("`{}` padding of row {row}", o.role), "something", "zero");
+            }
+        }
+        if let Some(s) = got.scales() {
+            self.record(o, given.scales().expect("scales as drawn"), s, got, &truth);
+        }
+        self.rms_ratio = if self.bounded == 0 { 0.0 } else { (self.squares / self.bounded as f64).sqrt() };
+    }
+
+    fn number(
+        &mut self,
+        dtype: DType,
+        overflow: Overflow,
+        raw: &[u8],
+        t: Real,
+        inv_scale: f32,
+        place: &dyn Fn() -> String,
+    ) {
+        self.elements += 1;
+        let word = |i: usize| u16::from_le_bytes([raw[i], raw[i + 1]]);
+        let got = match dtype {
+            DType::F32 => f32::from_bits(u32::from(word(0)) | u32::from(word(2)) << 16),
+            DType::F16 => f16::from_bits(word(0)).to_f32(),
+            DType::Bf16 => bf16::from_bits(word(0)).to_f32(),
+            DType::F8(f) => f.decode(raw[0]),
+        };
+        // The nearest storable number, and its bits where they are promised.
+        let nearest = |v: f64| -> f32 {
+            let v = v as f32;
+            match dtype {
+                DType::F32 => v,
+                DType::F16 => f16::from_f32(v).to_f32(),
+                DType::Bf16 => bf16::from_f32(v).to_f32(),
+                DType::F8(f) => f.decode(f.encode(cpu::scaled(v, inv_scale), overflow)),
+            }
+        };
+        let shown = || format!("{} ± {:.3e} (as {dtype}: {})", t.value, t.error, nearest(t.value));
+        let sure = t.error == 0.0 || !t.value.is_finite();
+        let right = if t.value.is_nan() {
+            got.is_nan()
+        } else if sure {
+            match dtype {
+                // Codes are promised to the bit, the sign of zero included.
+                DType::F8(f) if !f.is_nan(raw[0]) => {
+                    raw[0] == f.encode(cpu::scaled(t.value as f32, inv_scale), overflow)
+                }
+                _ => got == nearest(t.value) || (got.is_nan() && nearest(t.value).is_nan()),
+            }
+        } else {
+            let (lo, hi) = (nearest(t.value - t.error), nearest(t.value + t.error));
+            // Strict formats without Inf overflow to NaN: a bound that reaches there allows it.
+            (lo <= got && got <= hi)
+                || ((lo.is_nan() || hi.is_nan()) && (got.is_nan() || lo <= got || got <= hi))
+        };
+        if !right {
+            return self.fail(place(), got, shown());
+        }
+        if let (DType::F32, true) = (dtype, t.error > 0.0 && t.value.is_finite() && got.is_finite()) {
+            let ratio = (f64::from(got) - t.value).abs() / t.error;
+            self.squares += ratio * ratio;
+            self.bounded += 1;
+            if ratio > self.worst_ratio {
+                self.worst_ratio = ratio;
+                if self.wrong == 0 {
+                    self.worst = Some(Worst { place: place(), got: got.to_string(), expected: shown() });
+                }
+            }
+        }
+    }
+
+    /// amax of every group and of the tensor, flags, and scales: as given, or as they follow from amax.
+    fn record(&mut self, o: &Operand, given: &Scales, got: &Scales, tensor: &HostTensor, truth: &[Real]) {
+        let map = got.granularity().map(o.layout.shape());
+        let format = o.layout.element().format().expect("an 8-bit output");
+        let cols = o.layout.cols() as usize;
+        let mut seen = vec![(0.0f32, 0.0f32); got.groups()];
+        for (i, t) in truth.iter().enumerate() {
+            let (lo, hi) = &mut seen[map.group(i / cols, i % cols)];
+            let v = t.value.abs();
+            let flush = |v: f64| if v < TINY { 0.0 } else { v as f32 };
+            let join = |a: f32, b: f32| if a.is_nan() || b.is_nan() { f32::NAN } else { a.max(b) };
+            *lo = join(*lo, flush(v - t.error));
+            *hi = join(*hi, flush(v + t.error));
+        }
+        let whole = seen.iter().fold((0.0f32, 0.0f32), |a, b| {
+            let join = |a: f32, b: f32| if a.is_nan() || b.is_nan() { f32::NAN } else { a.max(b) };
+            (join(a.0, b.0), join(a.1, b.1))
+        });
+        let fits = |v: f32, (lo, hi): (f32, f32)| if lo.is_nan() { v.is_nan() } else { lo <= v && v <= hi };
+        let role = o.role;
+        let record = got.record();
+        let amax = f32::from_bits(record.amax_bits);
+        if !fits(amax, whole) {
+            self.fail(format!("`{role}` amax"), amax, format!("{whole:?}"));
+        }
+        let codes = tensor.codes().expect("an 8-bit output");
+        let nan = codes.iter().any(|&c| format.is_nan(c));
+        if (record.flags & flags::HAS_NAN != 0) != nan {
+            self.fail(format!("`{role}` flags"), record.flags, format!("HAS_NAN {nan}"));
+        }
+        let mut finite = true;
+        for (g, seen) in seen.into_iter().enumerate() {
+            let amax = got.amax_of(g);
+            finite &= amax.is_finite();
+            if !fits(amax, seen) {
+                self.fail(format!("`{role}` amax of group {g}"), amax, format!("{seen:?}"));
+            }
+            let (scale, inverse) = match o.scales {
+                Access::Write => {
+                    let s = Scale::from_amax(amax, format);
+                    (s.get(), s.inverse().get())
+                }
+                _ => (given.scale_of(g), given.inv_scale_of(g)),
+            };
+            for (what, got, want) in
+                [("scale", got.scale_of(g), scale), ("inv_scale", got.inv_scale_of(g), inverse)]
+            {
+                if got.to_bits() != want.to_bits() {
+                    self.fail(format!("`{role}` {what} of group {g}"), got, want);
+                }
+            }
+        }
+        if o.scales == Access::Write && (record.flags & flags::NON_FINITE_AMAX != 0) == finite {
+            self.fail(format!("`{role}` flags"), record.flags, format!("NON_FINITE_AMAX {}", !finite));
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! Operands of a case, the same every time.
+
+use crate::{
+    dtype::{Format, Overflow},
+    ops::Data,
+    scale::Scales,
+    tensor::{DType, Draw, HostTensor, Operand},
+};
+
+/// A small generator (PCG-XSH-RR, M. O'Neill 2014): test data must not depend on a library's version.
+struct Pcg(u64);
+
+impl Pcg {
+    fn next(&mut self) -> u32 {
+        let old = self.0;
+        self.0 = old.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (((old >> 18) ^ old) >> 27) as u32
+    }
+
+    fn below(&mut self, n: u32) -> u32 {
+        (self.next() >> 3) % n
+    }
+
+    /// In [0, 1).
+    fn unit(&mut self) -> f32 {
+        (self.next() >> 8) as f32 / 16_777_216.0
+    }
+
+    fn sign(&mut self) -> f32 {
+        if self.below(2) == 0 { 1.0 } else { -1.0 }
+    }
+
+    /// Sum of four uniform numbers, of variance 1/3: bell-shaped enough.
+    fn normal(&mut self) -> f32 {
+        self.unit() + self.unit() + self.unit() + self.unit() - 2.0
+    }
+}
+
+/// Values and scales of an operand as this kind of data has them.
+pub fn draw(o: &Operand, data: Data, seed: u64) -> HostTensor {
+    let mut r = Pcg(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ o.layout.elements());
+    let (rows, cols) = (o.layout.rows() as usize, o.layout.cols() as usize);
+    let n = rows * cols;
+    let mut x: Vec<f32> = (0..n).map(|i| number(&mut r, o.draw, data, i, n)).collect();
+    let shape = o.layout.shape().to_vec();
+    let dtype = o.layout.element().dtype();
+    let tensor = match dtype {
+        DType::F8(f) => {
+            let mut codes: Vec<u8> = x.iter().map(|&v| f.encode(v, Overflow::Saturate)).collect();
+            if data == Data::Specials {
+                sprinkle(&mut codes, &special_codes(f), cols, &mut r);
+            }
+            let scales = scales(o, data, &mut r);
+            HostTensor::from_codes(f, &codes, shape, scales)
+        }
+        _ => {
+            if data == Data::Specials {
+                sprinkle(&mut x, &special_numbers(dtype), cols, &mut r);
+            }
+            HostTensor::from_f32_as(dtype, &x, shape)
+        }
+    };
+    tensor.unwrap_or_else(|e| panic!("internal: operand `{}`: {e}", o.role))
+}
+
+fn number(r: &mut Pcg, draw: Draw, data: Data, i: usize, n: usize) -> f32 {
+    match (draw, data) {
+        // Never zero: a term that is dropped must be missed.
+        (Draw::Normal, Data::SmallIntegers) => r.sign() * (1 + r.below(4)) as f32,
+        (Draw::Rising, Data::SmallIntegers) => r.sign() * (1 + i * 15 / n) as f32,
+        (Draw::Normal, _) => 2.0 * r.normal(),
+        (Draw::Rising, _) => r.sign() * (0.1 + 7.0 * (i as f32 + r.unit()) / n as f32),
+    }
+}
+
+/// Every row gets zeros, subnormals and large numbers; every third an Inf, every fourth a NaN.
+fn sprinkle<T: Copy>(x: &mut [T], special: &Special<T>, cols: usize, r: &mut Pcg) {
+    for (row, x) in x.chunks_exact_mut(cols).enumerate() {
+        for &v in &special.ordinary {
+            x[r.below(cols as u32) as usize] = v;
+        }
+        if row % 3 == 1
+            && let Some(v) = special.infinite
+        {
+            x[r.below(cols as u32) as usize] = v;
+        }
+        if row % 4 == 2 {
+            x[r.below(cols as u32) as usize] = special.nan;
+        }
+    }
+}
+
+struct Special<T> {
+    ordinary: Vec<T>,
+    infinite: Option<T>,
+    nan: T,
+}
+
+fn special_codes(f: Format) -> Special<u8> {
+    let last_subnormal = (1u8 << f.man_bits()) - 1;
+    let negative_zero = if f.has_negative_zero() { 0x80 } else { 0 };
+    let ordinary = vec![0, negative_zero, 1, 0x81, last_subnormal, last_subnormal + 1, f.max_code()];
+    Special { ordinary, infinite: f.infinity_code(), nan: f.nan_code() }
+}
+
+fn special_numbers(dtype: DType) -> Special<f32> {
+    let (tiny, large) = match dtype {
+        DType::F16 => (2f32.powi(-24), 65504.0),
+        // Products of two of them, summed, stay finite.
+        _ => (f32::from_bits(1), 2f32.powi(60)),
+    };
+    let ordinary = vec![0.0, -0.0, tiny, -3.0 * tiny, large, f32::MIN_POSITIVE];
+    Special { ordinary, infinite: Some(f32::NEG_INFINITY), nan: f32::NAN }
+}
+
+fn scales(o: &Operand, data: Data, r: &mut Pcg) -> Scales {
+    let groups = o.layout.groups() as usize;
+    let granularity = o.layout.element().scaling().expect("an 8-bit operand");
+    let extremes = [1.0, 0.0, 2f32.powi(-126), 2f32.powi(100), 0.37];
+    let s: Vec<f32> = (0..groups)
+        .map(|g| match data {
+            Data::SmallIntegers => 2f32.powi(r.below(7) as i32 - 3),
+            Data::Random => 0.01 + 2.0 * r.unit(),
+            Data::Specials => extremes[g % extremes.len()],
+        })
+        .collect();
+    Scales::new(granularity, &s, groups).expect("scales in range")
+}

@@ -1,0 +1,142 @@
+//! Proof: one driver that runs any kernel of any operation and compares it with its f64 reference, element by
+//! element, within a bound that follows from the reference itself.
+//!
+//! Conformance tests, the mutation mode and benches use it; nothing in it knows an operation.
+
+mod compare;
+mod draw;
+mod mutate;
+
+pub use compare::{Comparison, Worst};
+pub use draw::draw;
+pub use mutate::{Mutation, mutations};
+
+use crate::{
+    Error,
+    context::Context,
+    ops::{Arithmetic, Case, Inputs, Outputs, Problem, Slots},
+    plan::{AnyPlan, Choice},
+    tensor::{Access, HostTensor, Operand},
+};
+use std::sync::Arc;
+
+/// Runs one kernel (or the best) on one case and compares it with the reference.
+///
+/// # Errors
+/// What planning and running say; a wrong result is no error but a [`Comparison`] that does not pass.
+pub async fn check(
+    ctx: &Context,
+    case: &Case<Arc<dyn Problem>>,
+    choice: &Choice,
+) -> Result<Comparison, Error> {
+    Run::new(case)?.compare(ctx, choice, None).await
+}
+
+/// One case with its operands drawn and its truth known: what several kernels, or mutants, are held against.
+#[derive(Debug)]
+pub struct Run<'c> {
+    case: &'c Case<Arc<dyn Problem>>,
+    operands: Vec<Operand>,
+    tensors: Vec<(&'static str, HostTensor)>,
+    truth: Vec<(Arithmetic, Outputs)>,
+}
+
+impl<'c> Run<'c> {
+    /// Draws the operands; the same for the same case, always.
+    ///
+    /// # Errors
+    /// [`Error::Descriptor`].
+    pub fn new(case: &'c Case<Arc<dyn Problem>>) -> Result<Self, Error> {
+        let operands = case.op.operands()?;
+        let tensors = operands.iter().zip(1..).map(|(o, seed)| (o.role, draw(o, case.data, seed))).collect();
+        Ok(Self { case, operands, tensors, truth: vec![] })
+    }
+
+    /// The operands as drawn.
+    pub fn tensors(&self) -> &[(&'static str, HostTensor)] {
+        &self.tensors
+    }
+
+    fn truth(&mut self, arithmetic: Arithmetic) -> &Outputs {
+        let i = self.truth.iter().position(|t| t.0 == arithmetic).unwrap_or_else(|| {
+            let inputs = Inputs { tensors: self.tensors.clone(), arithmetic };
+            self.truth.push((arithmetic, self.case.op.reference(&inputs)));
+            self.truth.len() - 1
+        });
+        &self.truth[i].1
+    }
+
+    /// Whether a mutation of the operands changes anything that the operation promises.
+    pub fn matters(&mut self, mutation: &Mutation) -> bool {
+        let Some(tensors) = mutation.apply(&self.tensors) else { return false };
+        let inputs = Inputs { tensors, arithmetic: Arithmetic::F32 };
+        let mutated = self.case.op.reference(&inputs);
+        let truth = self.truth(Arithmetic::F32);
+        let same = |(a, b): (&crate::ops::Real, &crate::ops::Real)| a.value == b.value || a.value.is_nan();
+        !mutated.0.iter().zip(&truth.0).all(|(m, t)| m.1.iter().zip(&t.1).all(same))
+    }
+
+    /// Runs a kernel on the operands, or on mutated ones, and compares what comes out with the truth of the
+    /// operands as drawn.
+    ///
+    /// # Errors
+    /// What planning and running say.
+    pub async fn compare(
+        &mut self,
+        ctx: &Context,
+        choice: &Choice,
+        mutation: Option<&Mutation>,
+    ) -> Result<Comparison, Error> {
+        let mutated = mutation.and_then(|m| m.apply(&self.tensors));
+        let given = mutated.as_ref().unwrap_or(&self.tensors);
+        let edit = mutation.and_then(Mutation::edit);
+        let mut device = vec![];
+        for (o, (role, t)) in self.operands.iter().zip(given) {
+            let tensor = match (o.access, t.scales()) {
+                (Access::Read | Access::ReadWrite, _) => ctx.upload(t).await?,
+                (Access::Write, Some(s)) if o.scales != Access::Write => {
+                    ctx.empty_scaled(&o.layout, s).await?
+                }
+                (Access::Write, _) => ctx.empty(&o.layout).await?,
+            };
+            device.push((*role, tensor));
+        }
+        let problem = &*self.case.op;
+        let plan = AnyPlan::build(
+            ctx,
+            problem,
+            choice,
+            #[cfg(feature = "gpu")]
+            edit.as_deref(),
+        );
+        #[cfg(not(feature = "gpu"))]
+        let _ = edit;
+        let plan = plan.await?;
+        let bound = plan.bind(&Slots(device.iter().map(|(r, t)| (*r, t)).collect()))?;
+        ctx.run([&bound])?;
+        let arithmetic = problem
+            .kernels()
+            .iter()
+            .find(|k| k.name == plan.kernel())
+            .map_or(Arithmetic::F32, |k| k.arithmetic);
+        let mut got = vec![];
+        for (o, (role, t)) in self.operands.iter().zip(&device) {
+            if o.access != Access::Read {
+                got.push((*role, ctx.download(t).await?));
+            }
+        }
+        let (data, label, id) = (self.case.data, self.case.label.clone(), bound.id().to_owned());
+        let mut out = Comparison::new(id, label, data);
+        let (operands, tensors) = (self.operands.clone(), self.tensors.clone());
+        let truth = self.truth(arithmetic);
+        for (role, got) in &got {
+            let o = operands.iter().find(|o| o.role == *role).expect("an operand");
+            let given = &tensors.iter().find(|t| t.0 == *role).expect("an operand").1;
+            let expected = truth.0.iter().find(|t| t.0 == *role);
+            let expected =
+                expected.unwrap_or_else(|| panic!("internal: the reference does not give `{role}`"));
+            out.tensor(o, given, got, &expected.1);
+        }
+        Ok(out)
+    }
+}

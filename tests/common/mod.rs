@@ -1,0 +1,36 @@
+//! What the tests share.
+
+#![allow(dead_code)] // every test binary uses a part
+
+use quarter::{Choice, Context, ops::Problem};
+
+/// The GPU that tests run on. A missing adapter fails.
+#[cfg(feature = "gpu")]
+pub fn gpu() -> Context {
+    let ctx = Context::builder().software(true).poison(true).request_blocking();
+    ctx.expect("tests need a Vulkan driver; ./test installs a software one")
+}
+
+/// The same with WebGPU's default limits and no features.
+#[cfg(feature = "gpu")]
+pub fn portable_gpu() -> Context {
+    let ctx = Context::builder().software(true).poison(true).portable(true).request_blocking();
+    ctx.expect("tests need a Vulkan driver; ./test installs a software one")
+}
+
+/// Every kernel of this context with every variant it offers for the problem.
+pub fn choices(ctx: &Context, problem: &dyn Problem) -> Vec<(&'static str, Vec<Choice>)> {
+    let mut out = vec![];
+    for k in ctx.kernels(problem) {
+        #[cfg(feature = "gpu")]
+        if let Some(caps) = ctx.capabilities()
+            && let Ok(tunings) = problem.tunings(k.name, caps)
+        {
+            let exactly = |t| Choice::Exactly(k.name.to_owned(), t);
+            out.push((k.name, tunings.into_iter().map(exactly).collect()));
+            continue;
+        }
+        out.push((k.name, vec![Choice::Kernel(k.name.to_owned())]));
+    }
+    out
+}

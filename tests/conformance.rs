@@ -1,0 +1,115 @@
+//! Every kernel of every operation on every case, against the f64 reference. No code per operation.
+
+mod common;
+
+use quarter::{
+    Context, Error, On,
+    ops::{OPERATIONS, Purpose},
+    verify::Run,
+};
+use std::{collections::BTreeMap, fmt::Write};
+
+#[derive(Default)]
+struct Tally {
+    cases: usize,
+    strict: usize,
+    elements: usize,
+    refused: BTreeMap<String, usize>,
+    failed: Vec<String>,
+    worst: f64,
+    rms: f64,
+}
+
+/// All variants of all kernels, on two contexts at once: drivers compile the pipelines of one device one by one.
+fn conform(contexts: [Context; 2]) {
+    let table: BTreeMap<String, Tally> = std::thread::scope(|s| {
+        let halves = [0, 1].map(|half| {
+            let ctx = &contexts[half];
+            s.spawn(move || conform_half(ctx, half))
+        });
+        halves.into_iter().flat_map(|h| h.join().expect("no panic")).collect()
+    });
+    report(&contexts[0], &table);
+}
+
+/// Every second kernel of each operation.
+fn conform_half(ctx: &Context, half: usize) -> BTreeMap<String, Tally> {
+    let mut table: BTreeMap<String, Tally> = BTreeMap::new();
+    for entry in OPERATIONS {
+        for case in (entry.cases)().iter().filter(|c| c.purpose != Purpose::Bench) {
+            let mut run = Run::new(case).unwrap();
+            for (kernel, choices) in common::choices(ctx, &*case.op).into_iter().skip(half).step_by(2) {
+                let tally = table.entry(format!("{} {kernel}", entry.name)).or_default();
+                // Variants beside the default run where the shapes are, not on every mix of formats.
+                let variants = if case.purpose == Purpose::Smoke { choices.len() } else { 1 };
+                for choice in choices.into_iter().take(variants) {
+                    match pollster::block_on(run.compare(ctx, &choice, None)) {
+                        Ok(c) => {
+                            tally.cases += 1;
+                            tally.strict += usize::from(c.strict);
+                            tally.elements += c.elements;
+                            tally.worst = tally.worst.max(c.worst_ratio);
+                            tally.rms = tally.rms.max(c.rms_ratio);
+                            if !c.pass() {
+                                let worst = c.worst.map(|w| w.to_string()).unwrap_or_default();
+                                tally
+                                    .failed
+                                    .push(format!("{} [{}]: {} wrong: {worst}", c.id, c.label, c.wrong));
+                            }
+                        }
+                        Err(Error::Unsupported { refusals, .. }) => {
+                            *tally.refused.entry(refusals[0].1.to_string()).or_default() += 1;
+                        }
+                        Err(e) => tally.failed.push(format!("{} {kernel} [{}]: {e}", entry.name, case.label)),
+                    }
+                }
+            }
+        }
+    }
+    table
+}
+
+fn report(ctx: &Context, table: &BTreeMap<String, Tally>) {
+    let mut text = format!("{}\n", ctx.name());
+    let _ = writeln!(
+        text,
+        "| operation, kernel | cases | of them strict | numbers | largest error/bound | largest rms | refused | failed |"
+    );
+    let _ = writeln!(text, "|---|---|---|---|---|---|---|---|");
+    for (name, t) in table {
+        let refused: usize = t.refused.values().sum();
+        let _ = writeln!(
+            text,
+            "| {name} | {} | {} | {} | {:.3} | {:.3} | {refused} | {} |",
+            t.cases,
+            t.strict,
+            t.elements,
+            t.worst,
+            t.rms,
+            t.failed.len()
+        );
+    }
+    println!("{text}");
+    let failed: Vec<&String> = table.values().flat_map(|t| &t.failed).collect();
+    for f in failed.iter().take(40) {
+        println!("FAILED {f}");
+    }
+    assert!(failed.is_empty(), "{} cases failed", failed.len());
+    for entry in OPERATIONS {
+        for k in (entry.cases)()[0].op.kernels().iter().filter(|k| k.on_cpu == (ctx.on() == On::Cpu)) {
+            let name = format!("{} {}", entry.name, k.name);
+            assert!(table.get(&name).is_some_and(|t| t.cases > 0), "{name} ran no case");
+        }
+    }
+}
+
+#[test]
+fn cpu() {
+    conform([0, 1].map(|_| Context::builder().poison(true).cpu()));
+}
+
+#[cfg(feature = "gpu")]
+#[test]
+fn gpu() {
+    conform([0, 1].map(|_| common::gpu()));
+}

@@ -1,0 +1,136 @@
+//! Shaders without a GPU: every kernel × variant × case composes, parses, validates, keeps its declared footprint and
+//! bindings, and its `Params` lie as the host writes them.
+
+#![cfg(feature = "gpu")]
+
+use naga::{
+    AddressSpace, ArraySize, ImageClass, ShaderStage, StorageAccess, TypeInner,
+    back::pipeline_constants::process_overrides,
+    valid::{Capabilities as Valid, ValidationFlags, Validator},
+};
+use quarter::{
+    gpu::{Capabilities, Stage, Usage},
+    ops::{OPERATIONS, Refusal},
+    shader::{LIBRARY, compose},
+};
+use std::collections::{BTreeMap, HashSet};
+
+fn validator() -> Validator {
+    Validator::new(ValidationFlags::all(), Valid::empty())
+}
+
+/// Everything naga knows of one stage against everything that it declares.
+fn check(id: &str, s: &Stage) {
+    let composed =
+        compose(s.shader, LIBRARY, &s.specialization.defines).unwrap_or_else(|e| panic!("{id}: {e}"));
+    let told = |e: String| composed.explain(&e);
+    let module = naga::front::wgsl::parse_str(composed.text())
+        .unwrap_or_else(|e| panic!("{id}: {}", told(e.emit_to_string(composed.text()))));
+    let info = validator()
+        .validate(&module)
+        .unwrap_or_else(|e| panic!("{id}: {}", told(e.emit_to_string(composed.text()))));
+    let constants = s.specialization.constants.iter().map(|(n, v)| (n.clone(), *v)).collect();
+    for (_, o) in module.overrides.iter() {
+        let name = o.name.as_ref().unwrap();
+        let given = s.specialization.constants.iter().any(|(n, _)| n == name);
+        assert!(given || o.init.is_some(), "{id}: override {name} is not given");
+    }
+    for (name, _) in &s.specialization.constants {
+        let known = module.overrides.iter().any(|(_, o)| o.name.as_ref() == Some(name));
+        assert!(known, "{id}: constant {name} is no override of {}", s.shader.path);
+    }
+    let entry = Some((ShaderStage::Compute, "main"));
+    let (module, info) =
+        process_overrides(&module, &info, entry, &constants).unwrap_or_else(|e| panic!("{id}: {e:?}"));
+    let ep = module.entry_points.iter().find(|e| e.name == "main").unwrap();
+    let used = info.get_entry_point(0);
+
+    assert_eq!(ep.workgroup_size, s.footprint.workgroup, "{id}: workgroup");
+    let mut layouter = naga::proc::Layouter::default();
+    layouter.update(module.to_ctx()).unwrap();
+    let (mut shared, mut found) = (0, BTreeMap::new());
+    for (h, v) in module.global_variables.iter() {
+        match v.space {
+            AddressSpace::WorkGroup if !used[h].is_empty() => {
+                if let TypeInner::Array { size: ArraySize::Pending(_), .. } = module.types[v.ty].inner {
+                    panic!("{id}: an array whose size is not known");
+                }
+                shared += layouter[v.ty].size;
+            }
+            AddressSpace::Uniform | AddressSpace::Storage { .. } => {
+                found.insert(v.binding.unwrap().binding, (v.space, used[h].is_empty(), h));
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(shared, s.footprint.shared_bytes, "{id}: workgroup memory");
+
+    for b in &s.bindings {
+        let (space, unused, _) =
+            found.remove(&b.at).unwrap_or_else(|| panic!("{id}: binding {} is not in the shader", b.at));
+        assert!(!unused, "{id}: binding {} ({}) is bound and never used", b.at, b.slot);
+        let usage = match space {
+            AddressSpace::Uniform => Usage::Uniform,
+            AddressSpace::Storage { access } if access.contains(StorageAccess::STORE) => Usage::ReadWrite,
+            _ => Usage::Read,
+        };
+        let declared = if b.usage == Usage::Write { Usage::ReadWrite } else { b.usage };
+        assert_eq!(usage, declared, "{id}: binding {} ({})", b.at, b.slot);
+    }
+    let (space, _, params) = found.remove(&0).unwrap_or_else(|| panic!("{id}: no params"));
+    assert_eq!(space, AddressSpace::Uniform);
+    assert!(found.is_empty(), "{id}: bindings {:?} are not given", found.keys());
+
+    let TypeInner::Struct { members, .. } = &module.types[module.global_variables[params].ty].inner else {
+        panic!("{id}: params are no struct")
+    };
+    let theirs: Vec<(&str, u32)> = members.iter().map(|m| (m.name.as_deref().unwrap(), m.offset)).collect();
+    let fields = s.dispatch.params.fields();
+    let ours: Vec<(&str, u32)> = fields.iter().zip(0..).map(|(f, i)| (f.0, 4 * i)).collect();
+    assert_eq!(theirs, ours, "{id}: params");
+    let _ = ImageClass::Storage { format: naga::StorageFormat::R32Uint, access: StorageAccess::LOAD };
+}
+
+#[test]
+fn every_kernel_variant_and_case() {
+    let software = Capabilities { software: true, ..Capabilities::portable() };
+    let (mut stages, mut kernels) = (HashSet::new(), BTreeMap::new());
+    for caps in [Capabilities::portable(), software] {
+        for entry in OPERATIONS {
+            for case in (entry.cases)() {
+                let operands = case.op.operands().unwrap();
+                for k in case.op.kernels().iter().filter(|k| !k.on_cpu) {
+                    let name = format!("{}.{}", entry.name, k.name);
+                    let count: &mut usize = kernels.entry(name.clone()).or_default();
+                    let tunings = match case.op.tunings(k.name, &caps) {
+                        Ok(t) => t,
+                        Err(Refusal::Unfit(_)) => continue,
+                        Err(r) => panic!("{name} [{}]: {r}", case.label),
+                    };
+                    for t in tunings {
+                        let id = format!("{name}.{} [{}]", t.label, case.label);
+                        let schedule = case.op.schedule(k.name, &t, &caps);
+                        // WebGPU's default limits hold every kernel.
+                        schedule.check(&operands, &caps).unwrap_or_else(|r| panic!("{id}: {r}"));
+                        for s in &schedule.stages {
+                            let fields: Vec<_> = s.dispatch.params.fields().iter().map(|f| f.0).collect();
+                            let what = format!(
+                                "{:?}{:?}{:?}{:?}{fields:?}",
+                                s.shader.path, s.specialization, s.footprint, s.bindings
+                            );
+                            if stages.insert(what) {
+                                check(&id, s);
+                            }
+                            *count += 1;
+                        }
+                    }
+                }
+            }
+        }
+    }
+    println!("{} distinct stages", stages.len());
+    for (name, count) in kernels {
+        println!("{name}: {count} stages");
+        assert!(count > 0, "{name}");
+    }
+}
