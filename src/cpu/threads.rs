@@ -30,6 +30,17 @@ impl Threads {
         len.div_ceil(self.0).next_multiple_of(step).max(1)
     }
 
+    /// Rows and columns of the tiles that cut a matrix into a multiple of this many, as square as they can be and no
+    /// side longer than `limit`.
+    pub(crate) fn tile(self, (rows, cols): (usize, usize), limit: usize) -> (usize, usize) {
+        let grids =
+            (1..=self.0).filter(|down| self.0.is_multiple_of(*down)).map(|down| (down, self.0 / down));
+        let sides = |(down, across)| (rows.div_ceil(down), cols.div_ceil(across));
+        let (down, across) = grids.map(sides).min_by_key(|s| s.0 + s.1).expect("one at least");
+        let side = |len: usize| len.div_ceil(len.div_ceil(limit)).next_multiple_of(16);
+        (side(down), side(across))
+    }
+
     /// Runs `f` on every item; the results are in order. Items go to at most this many threads in equal shares.
     pub(crate) fn for_each<T: Send, R: Send>(
         self,

@@ -250,7 +250,7 @@ fn schedule(o: &Quantize, _: &Tuning, caps: &Capabilities) -> Schedule {
     let quads = u64::from(out.rows()) * u64::from(out.row_quads());
     let mut stages = vec![binding::reset(&out, caps)];
     if o.scaling == Scaling::Current {
-        stages.push(reduce::amax(&x, &out, caps));
+        stages.push(reduce::amax(&x, out.element(), caps));
         stages.push(derive(&out, o.format, caps));
     }
     let params = Params::new(&[

@@ -15,7 +15,6 @@ use crate::{
 use crate::{
     gpu::{Capabilities, Params, Schedule, Stage, Tuning, Usage, bind},
     ops::{binding, binding::StageBuilder},
-    scale::GroupMap,
     shader::shader,
     tensor::Layout,
 };
@@ -152,14 +151,8 @@ fn schedule(o: &Reduce, _: &Tuning, caps: &Capabilities) -> Schedule {
     let zero = StageBuilder::new(shader!("reduce/zero.wgsl"))
         .bind(bind(1, values("out"), Usage::Write))
         .linear(binding::LINEAR, words.into(), Params::new(&[("words", words)]), 0, caps);
-    let per_tensor = o.granularity == Granularity::PerTensor;
     let stage = amax_of(&x).bind(bind(3, values("out"), Usage::ReadWrite));
-    let stage = if per_tensor { stage.define("OUT_PER_TENSOR") } else { stage };
-    let groups = out.cols();
-    Schedule {
-        stages: vec![zero, amax_stage(stage, &x, groups, o.granularity.map(&o.shape), caps)],
-        workspace: vec![],
-    }
+    Schedule { stages: vec![zero, amax_stage(stage, &x, o.granularity, caps)], workspace: vec![] }
 }
 
 #[cfg(feature = "gpu")]
@@ -168,7 +161,11 @@ fn amax_of(x: &Layout) -> StageBuilder {
 }
 
 #[cfg(feature = "gpu")]
-fn amax_stage(stage: StageBuilder, x: &Layout, groups: u32, to: GroupMap, caps: &Capabilities) -> Stage {
+fn amax_stage(stage: StageBuilder, x: &Layout, granularity: Granularity, caps: &Capabilities) -> Stage {
+    let per_tensor = granularity == Granularity::PerTensor;
+    let stage = if per_tensor { stage.define("OUT_PER_TENSOR") } else { stage };
+    let groups = granularity.groups(x.shape()).expect("validated") as u32;
+    let to = granularity.map(x.shape());
     let from = binding::group_map(x);
     let quads = u64::from(x.rows()) * u64::from(x.row_quads());
     let params = Params::new(&[
@@ -183,14 +180,16 @@ fn amax_stage(stage: StageBuilder, x: &Layout, groups: u32, to: GroupMap, caps: 
         ("out_row_groups", to.row_groups),
         ("out_by_column", to.by_column.into()),
     ]);
-    stage.linear(binding::LINEAR, quads, params, 4, caps)
+    // One maximum per workgroup, where there is one for the tensor.
+    let shared = if per_tensor { 4 } else { 0 };
+    stage.linear(binding::LINEAR, quads, params, shared, caps)
 }
 
 /// amax of `x` into the record of `out`, at the granularity of `out`: the first half of current scaling.
 #[cfg(feature = "gpu")]
-pub(crate) fn amax(x: &Layout, out: &Layout, caps: &Capabilities) -> Stage {
-    let stage = amax_of(x).define("TO_RECORD").record("out", 3, out.element());
-    amax_stage(stage, x, out.groups() as u32, binding::group_map(out), caps)
+pub(crate) fn amax(x: &Layout, out: Element, caps: &Capabilities) -> Stage {
+    let stage = amax_of(x).define("TO_RECORD").record("out", 3, out);
+    amax_stage(stage, x, out.scaling().expect("an 8-bit output"), caps)
 }
 
 fn run(o: &Reduce, args: &mut HostArgs<'_>, threads: Threads) {

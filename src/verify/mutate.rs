@@ -18,7 +18,7 @@ pub enum Mutation {
     SkipTail(&'static str),
     /// It takes the last row for the one before.
     RepeatRow(&'static str),
-    /// It decodes the last number one code, or one bit, off.
+    /// It decodes the last number one code, or the first bit of a wider mantissa, off.
     OneOff(&'static str),
     /// It reads every scale one group too late.
     ShiftScales(&'static str),
@@ -109,10 +109,12 @@ impl Mutation {
             Self::RepeatRow(_) if rows > 1 => {
                 bytes.copy_within(at(rows - 2, 0)..at(rows - 1, 0), at(rows - 1, 0))
             }
-            // Of an f32, a bit that f16 would have: one beyond every sum's exactness changes nothing.
+            // One code, or the first bit of a wider mantissa: less would be lost in an 8-bit output.
             Self::OneOff(_) => match layout.element().dtype() {
-                DType::F32 => bytes[last + 2] ^= 0x20,
-                _ => bytes[last] ^= 1,
+                DType::F32 => bytes[last + 2] ^= 0x40,
+                DType::F16 => bytes[last + 1] ^= 0x02,
+                DType::Bf16 => bytes[last] ^= 0x40,
+                DType::F8(_) => bytes[last] ^= 1,
             },
             Self::ShiftScales(_) => scales = Some(shifted(scales?)?),
             Self::HalveScale(_) => scales = Some(halved(scales?)?),

@@ -3,15 +3,17 @@
 use super::Gemm;
 use crate::{
     cpu::{HostArgs, Threads, amax, product, store},
-    ops::Operation,
+    ops::{Activation, Operation},
     scale::Scales,
     tensor::{Layout, rows, scales, values},
 };
 
-/// Rows of A that are decoded at once: enough that decoding B again for each block of them costs nothing.
-const BLOCK_ROWS: usize = 1024;
-/// Numbers in a decoded panel of B: 1 MiB of f32.
-const PANEL: usize = 1 << 18;
+/// Rows and columns of the output that are one piece of work, at most: enough that decoding A and B again for each
+/// costs little.
+const TILE: usize = 1024;
+/// Columns of A and B that are decoded at once: a panel takes 1 MiB of f32 at most, and sums stay as few as the crate
+/// itself would make them.
+const PANEL: usize = 256;
 
 struct Operand<'a> {
     layout: Layout,
@@ -20,19 +22,47 @@ struct Operand<'a> {
 }
 
 impl Operand<'_> {
-    /// Rows `first..first + count` as dense f32; scales are not applied.
-    fn decode(&self, first: usize, count: usize) -> Vec<f32> {
-        let cols = self.layout.cols() as usize;
-        let mut out = vec![0.0; count * cols];
-        for (i, row) in out.chunks_exact_mut(cols).enumerate() {
-            rows::decode(&self.layout, self.words, first + i, 0, row);
+    /// Rows from `row` on, each from `col` on, as dense f32 rows of `cols`; scales are not applied.
+    fn decode(&self, row: usize, col: usize, cols: usize, out: &mut [f32]) {
+        for (i, out) in out.chunks_exact_mut(cols).enumerate() {
+            rows::decode(&self.layout, self.words, row + i, col, out);
         }
-        out
     }
 
-    /// Scale of a row; scales run along axis 0.
-    fn scale(&self, row: usize) -> f64 {
-        self.scales.as_ref().map_or(1.0, |s| f64::from(s.scale_of(if s.groups() == 1 { 0 } else { row })))
+    /// Scales of all rows, along which they run.
+    fn scales(&self) -> Vec<f64> {
+        let of = |s: &Scales, row| f64::from(s.scale_of(if s.groups() == 1 { 0 } else { row }));
+        (0..self.layout.rows() as usize).map(|row| self.scales.as_ref().map_or(1.0, |s| of(s, row))).collect()
+    }
+}
+
+/// What happens to a sum.
+struct Epilogue {
+    /// Scales of the rows of A and of B, where one of them has any.
+    scales: Option<(Vec<f64>, Vec<f64>)>,
+    bias: Option<Vec<f32>>,
+    activation: Activation,
+}
+
+impl Epilogue {
+    /// Finishes the sums of one row from `col` on.
+    fn apply(&self, row: usize, col: usize, v: &mut [f32]) {
+        if let Some((a, b)) = &self.scales {
+            for (v, b) in v.iter_mut().zip(&b[col..]) {
+                // One rounding, and no scale product that leaves the range of f32 on the way.
+                *v = (f64::from(*v) * (a[row] * b)) as f32;
+            }
+        }
+        if let Some(bias) = &self.bias {
+            for (v, bias) in v.iter_mut().zip(&bias[col..]) {
+                *v += bias;
+            }
+        }
+        if self.activation != Activation::None {
+            for v in v {
+                *v = self.activation.apply(*v);
+            }
+        }
     }
 }
 
@@ -49,58 +79,71 @@ pub(super) fn run(o: &Gemm, args: &mut HostArgs<'_>, threads: Threads) {
         Operand { words: args.read(values(role)), scales, layout }
     };
     let (a, b) = (read("a"), read("b"));
-    let bias = o.bias.map(|_| read("bias").decode(0, 1));
     let (m, n) = (o.m as usize, o.n as usize);
-    let mut v = vec![0.0; m * n];
-    for (block, out) in v.chunks_mut(BLOCK_ROWS * n).enumerate() {
-        let first = block * BLOCK_ROWS;
-        multiply(&a, &b, first, out, n, threads);
-        threads.for_each(out.chunks_exact_mut(n).enumerate(), |(i, row)| {
-            let s_a = a.scale(first + i);
-            for (j, v) in row.iter_mut().enumerate() {
-                // One rounding, and no scale product that leaves the range of f32 on the way.
-                let scaled = (f64::from(*v) * (s_a * b.scale(j))) as f32;
-                *v = o.activation.apply(bias.as_ref().map_or(scaled, |bias| scaled + bias[j]));
-            }
-        });
-    }
-    write(o, &of("out"), args, &v, threads);
-}
-
-/// out\[rows, n\] = Σₖ a · b over the rows of A from `first` on.
-fn multiply(a: &Operand<'_>, b: &Operand<'_>, first: usize, out: &mut [f32], n: usize, threads: Threads) {
-    let (rows, k) = (out.len() / n, a.layout.cols() as usize);
-    let piece = threads.piece(rows, 1);
-    let starts = (0..rows).step_by(piece);
-    let a = threads.for_each(starts, |r| a.decode(first + r, piece.min(rows - r))).concat();
-    // Every thread gets panels of its own, none larger than the cache.
-    let cols = threads.piece(n, 16).min((PANEL / k).max(16));
-    let panels = threads.for_each((0..n).step_by(cols), |col| {
-        let count = cols.min(n - col);
-        let panel = b.decode(col, count);
-        let mut c = vec![0.0; rows * count];
-        product(rows, count, &a, &panel, &mut c, false);
-        c
-    });
-    for (panel, col) in panels.iter().zip((0..n).step_by(cols)) {
-        let count = cols.min(n - col);
-        for (to, from) in out.chunks_exact_mut(n).zip(panel.chunks_exact(count)) {
-            to[col..col + count].copy_from_slice(from);
+    let epilogue = Epilogue {
+        scales: (a.scales.is_some() || b.scales.is_some()).then(|| (a.scales(), b.scales())),
+        bias: o.bias.map(|_| {
+            let mut bias = vec![0.0; n];
+            read("bias").decode(0, 0, n, &mut bias);
+            bias
+        }),
+        activation: o.activation,
+    };
+    let (down, across) = threads.tile((m, n), TILE);
+    let tiles = (0..m).step_by(down).flat_map(|row| (0..n).step_by(across).map(move |col| (row, col)));
+    let tiles = threads.for_each(tiles, |(row, col)| {
+        let (rows, cols) = (down.min(m - row), across.min(n - col));
+        let mut v = multiply(&a, &b, (row, col), (rows, cols));
+        for (i, v) in v.chunks_exact_mut(cols).enumerate() {
+            epilogue.apply(row + i, col, v);
         }
-    }
+        v
+    });
+    let row = |row: usize, to: &mut [f32]| {
+        let band = &tiles[row / down * n.div_ceil(across)..];
+        for (to, tile) in to.chunks_mut(across).zip(band) {
+            let cols = to.len();
+            to.copy_from_slice(&tile[row % down * cols..][..cols]);
+        }
+    };
+    write(o, &of("out"), args, row, threads);
 }
 
-fn write(o: &Gemm, out: &Layout, args: &mut HostArgs<'_>, v: &[f32], threads: Threads) {
-    let n = out.cols() as usize;
+/// Σₖ a · b of one tile of the output, by panels along k.
+fn multiply(
+    a: &Operand<'_>,
+    b: &Operand<'_>,
+    (row, col): (usize, usize),
+    (rows, cols): (usize, usize),
+) -> Vec<f32> {
+    let k = a.layout.cols() as usize;
+    let mut out = vec![0.0; rows * cols];
+    let (mut pa, mut pb) = (vec![0.0; rows * PANEL.min(k)], vec![0.0; cols * PANEL.min(k)]);
+    for first in (0..k).step_by(PANEL) {
+        let depth = PANEL.min(k - first);
+        let (pa, pb) = (&mut pa[..rows * depth], &mut pb[..cols * depth]);
+        a.decode(row, first, depth, pa);
+        b.decode(col, first, depth, pb);
+        product(rows, cols, pa, pb, &mut out, first > 0);
+    }
+    out
+}
+
+fn write(
+    o: &Gemm,
+    out: &Layout,
+    args: &mut HostArgs<'_>,
+    row: impl Fn(usize, &mut [f32]) + Sync + Send,
+    threads: Threads,
+) {
     let words = args.write(values("out"));
-    let row = |row: usize, to: &mut [f32]| to.copy_from_slice(&v[row * n..][..n]);
     let Some(g) = out.element().scaling() else {
         return store(out, words, None, o.overflow, threads, row);
     };
     let record = args.write(scales("out"));
     let mut s = Scales::from_words(g, out.groups() as usize, record.to_vec());
     s.reset();
-    amax((out.rows() as usize, n), g.map(out.shape()), &mut s, threads, row);
+    amax((o.m as usize, o.n as usize), g.map(out.shape()), &mut s, threads, &row);
     store(out, words, Some(&mut s), o.overflow, threads, row);
     record.copy_from_slice(s.words());
 }
