@@ -74,7 +74,7 @@ const SHADERS: &[(&str, &str, &str, &str)] = &[
     ("gemm", "register", "min(row + 2u, last_row)", "min(row + 3u, last_row)"),
     ("gemm", "tiled", "acc1 += a.y * b", "acc1 += a.x * b"),
     ("gemm", "tiled", "tile_b[to + 2u * (BN / 4u + 1u)] = v[2]", "tile_b[to + 2u * (BN / 4u + 1u)] = v[3]"),
-    ("gemm", "tiled", "let my_row = lane / across", "let my_row = (lane / across) ^ 1u"),
+    ("gemm", "tiled", "let row = row0 + 4u * my_row;", "let row = row0 + 4u * (my_row ^ 1u);"),
     // A barrier's work undone: the tile of the step before.
     (
         "gemm",
@@ -127,8 +127,8 @@ const SHADERS: &[(&str, &str, &str, &str)] = &[
         "select(product, vec4(QUIET_NAN), is_nan(code))",
         "select(product, vec4(0u), is_nan(code))",
     ),
-    ("dequantize", "plain", "select(finite, shifted + vec4(224u << 23u)", "select(finite, finite"),
-    ("dequantize", "plain", "vec4(0x7fffu) + ((bits >> vec4(16u)) & vec4(1u))", "vec4(0x8000u)"),
+    ("quantize", "plain", "select(finite, shifted + vec4(224u << 23u)", "select(finite, finite"),
+    ("gemm", "tiled", "vec4(0x7fffu) + ((bits >> vec4(16u)) & vec4(1u))", "vec4(0x8000u)"),
     ("reduce", "plain", "m < vec4(SMALLEST_NORMAL)", "m < vec4(0u)"),
     ("reduce", "plain", "vec4(QUIET_NAN), m > vec4(INFINITY)", "vec4(0u), m > vec4(INFINITY)"),
     ("reduce", "plain", "bitcast<vec4<f32>>(code) * scale", "bitcast<vec4<f32>>(code)"),

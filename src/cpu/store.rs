@@ -24,8 +24,11 @@ pub(crate) fn amax(
         let mut v = vec![0.0; cols];
         for row in first..(first + piece).min(rows) {
             fill(row, &mut v);
-            for (col, v) in v.iter().enumerate() {
-                mine.see(map.group(row, col), magnitude(*v));
+            let all = v.iter().map(|v| magnitude(*v));
+            if map.by_column {
+                all.enumerate().for_each(|(col, v)| mine.see(col, v));
+            } else {
+                mine.see(map.group(row, 0), all.max().unwrap_or(0));
             }
         }
         mine
@@ -58,13 +61,18 @@ pub(crate) fn store(
             let row = i * piece + j;
             fill(row, &mut v);
             if let Some((s, map)) = coded {
-                for (col, v) in v.iter_mut().enumerate() {
-                    *v = scaled(*v, s.inv_scale_of(map.group(row, col)));
+                if map.by_column {
+                    v.iter_mut().enumerate().for_each(|(col, v)| *v = scaled(*v, s.inv_scale_of(col)));
+                } else {
+                    let inv_scale = s.inv_scale_of(map.group(row, 0));
+                    v.iter_mut().for_each(|v| *v = scaled(*v, inv_scale));
                 }
             }
             rows::encode(dtype, overflow, &v, words);
             if let Some(f) = dtype.format() {
-                nan |= bytemuck::cast_slice::<u32, u8>(words)[..v.len()].iter().any(|&c| f.is_nan(c));
+                let codes = &bytemuck::cast_slice::<u32, u8>(words)[..v.len()];
+                // No early end, so that it is vector code.
+                nan |= codes.iter().fold(false, |nan, &c| nan | f.is_nan(c));
             }
         }
         nan

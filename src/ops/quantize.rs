@@ -193,7 +193,7 @@ impl Operation for Quantize {
             for data in [Data::Random, Data::SmallIntegers, Data::Specials] {
                 for overflow in [Overflow::Saturate, Overflow::Strict] {
                     let from = [DType::F32, DType::F16, DType::Bf16][i % 3];
-                    let op = Quantize { format: f, from, ..q(&[5, 37], PerTensor) }.overflow(overflow);
+                    let op = Quantize { format: f, from, ..q(&[6, 37], PerTensor) }.overflow(overflow);
                     let given = op.clone().scaling(Scaling::Given);
                     all.push(Case::new(
                         format!("{f} {overflow:?} given {data:?}"),

@@ -73,7 +73,8 @@ fn number(r: &mut Pcg, draw: Draw, data: Data, i: usize, n: usize) -> f32 {
     }
 }
 
-/// Every row gets zeros, subnormals and large numbers; every third an Inf, every fourth a NaN.
+/// Every row gets zeros, subnormals and large numbers; every third an Inf, every fourth a NaN; the sixth is nothing
+/// but the smallest subnormal.
 fn sprinkle<T: Copy>(x: &mut [T], special: &Special<T>, cols: usize, r: &mut Pcg) {
     for (row, x) in x.chunks_exact_mut(cols).enumerate() {
         for &v in &special.ordinary {
@@ -87,6 +88,9 @@ fn sprinkle<T: Copy>(x: &mut [T], special: &Special<T>, cols: usize, r: &mut Pcg
         if row % 4 == 2 {
             x[r.below(cols as u32) as usize] = special.nan;
         }
+        if row % 7 == 5 {
+            x.fill(special.tiny);
+        }
     }
 }
 
@@ -94,13 +98,14 @@ struct Special<T> {
     ordinary: Vec<T>,
     infinite: Option<T>,
     nan: T,
+    tiny: T,
 }
 
 fn special_codes(f: Format) -> Special<u8> {
     let last_subnormal = (1u8 << f.man_bits()) - 1;
     let negative_zero = if f.has_negative_zero() { 0x80 } else { 0 };
     let ordinary = vec![0, negative_zero, 1, 0x81, last_subnormal, last_subnormal + 1, f.max_code()];
-    Special { ordinary, infinite: f.infinity_code(), nan: f.nan_code() }
+    Special { ordinary, infinite: f.infinity_code(), nan: f.nan_code(), tiny: 1 }
 }
 
 fn special_numbers(dtype: DType) -> Special<f32> {
@@ -110,7 +115,7 @@ fn special_numbers(dtype: DType) -> Special<f32> {
         _ => (f32::from_bits(1), 2f32.powi(60)),
     };
     let ordinary = vec![0.0, -0.0, tiny, -3.0 * tiny, large, f32::MIN_POSITIVE];
-    Special { ordinary, infinite: Some(f32::NEG_INFINITY), nan: f32::NAN }
+    Special { ordinary, infinite: Some(f32::NEG_INFINITY), nan: f32::NAN, tiny }
 }
 
 fn scales(o: &Operand, data: Data, r: &mut Pcg) -> Scales {

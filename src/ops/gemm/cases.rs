@@ -80,6 +80,11 @@ pub(super) fn all() -> Vec<Case<Gemm>> {
             );
         }
     }
+    // Integers that need a bit more than bf16, or f16, has: ties, half of them up.
+    for (out, k) in [(Element::BF16, 3000), (Element::F16, 65_537)] {
+        let op = Gemm::new(4, 5, k).a(x).b(w).out(out);
+        add(format!("ties of {out}"), Purpose::Edge, Data::SmallIntegers, op);
+    }
     for f in Format::ALL {
         for overflow in [Overflow::Saturate, Overflow::Strict] {
             let op = Gemm::new(6, 10, 12).out(Element::f8(f, PerTensor)).overflow(overflow);
