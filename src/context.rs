@@ -5,9 +5,10 @@ use crate::gpu;
 use crate::{
     cpu::Threads,
     error::Error,
-    ops::{KernelInfo, Operation, Problem, Refusal},
+    ops::problem::Problem,
+    ops::{KernelInfo, Operation, Refusal},
     plan::{AnyPlan, Bound, Choice, Plan, Planner},
-    scale::Scales,
+    scale::{Scales, flags},
     tensor::{DeviceTensor, HostTensor, Layout, Part, Storage},
 };
 use std::sync::{
@@ -90,10 +91,13 @@ pub(crate) struct Gpu {
 /// # }
 /// # Ok::<(), quarter::Error>(())
 /// ```
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct ContextBuilder {
+    #[cfg(feature = "gpu")]
     software: bool,
-    portable: bool,
+    #[cfg(feature = "gpu")]
+    limits: Option<wgpu::Limits>,
+    #[cfg(feature = "gpu")]
     fallback: Fallback,
     poison: Option<bool>,
     threads: Option<Threads>,
@@ -101,18 +105,22 @@ pub struct ContextBuilder {
 
 impl ContextBuilder {
     /// Whether a software adapter (a CPU pretending to be a GPU) will do. Off by default: the CPU backend is faster.
+    #[cfg(feature = "gpu")]
     #[must_use]
     pub fn software(self, yes: bool) -> Self {
         Self { software: yes, ..self }
     }
 
-    /// Whether to keep to WebGPU's default limits and no feature, whatever the adapter has.
+    /// Keeps to these limits and to no feature, whatever the adapter has: `wgpu::Limits::default()` is what every
+    /// WebGPU device grants.
+    #[cfg(feature = "gpu")]
     #[must_use]
-    pub fn portable(self, yes: bool) -> Self {
-        Self { portable: yes, ..self }
+    pub fn limits(self, limits: wgpu::Limits) -> Self {
+        Self { limits: Some(limits), ..self }
     }
 
     /// What to do when there is no GPU.
+    #[cfg(feature = "gpu")]
     #[must_use]
     pub fn fallback(self, fallback: Fallback) -> Self {
         Self { fallback, ..self }
@@ -132,7 +140,8 @@ impl ContextBuilder {
 
     /// The CPU backend.
     pub fn cpu(self) -> Context {
-        self.context(Backend::Cpu { threads: self.threads.unwrap_or_default() })
+        let threads = self.threads.unwrap_or_default();
+        self.context(Backend::Cpu { threads })
     }
 
     fn context(self, backend: Backend) -> Context {
@@ -146,7 +155,7 @@ impl ContextBuilder {
     /// [`Error::NoAdapter`], [`Error::NoDevice`].
     #[cfg(feature = "gpu")]
     pub async fn request(self) -> Result<Context, Error> {
-        match gpu::find(self.software, self.portable).await {
+        match gpu::find(self.software, self.limits.clone()).await {
             Ok(found) => Ok(self.context(Backend::Gpu(Gpu::own(found)))),
             Err(Error::NoAdapter(why)) if self.fallback == Fallback::NoAdapter => {
                 log::warn!("quarter: computing on the CPU backend: {why}");
@@ -323,13 +332,18 @@ impl Context {
                 g.storage(label, words, init).await
             }
             Backend::Cpu { .. } => {
-                let _ = label;
-                let words = match init {
-                    Init::Words(w) => w.to_vec(),
-                    Init::Poison => vec![u32::from_ne_bytes([POISON; 4]); words as usize],
-                    Init::Zero => vec![0; words as usize],
-                };
-                Ok(Storage::Host(Arc::new(RwLock::new(words))))
+                let mut host = vec![];
+                host.try_reserve_exact(words as usize).map_err(|e| Error::OutOfMemory {
+                    what: label.to_owned(),
+                    bytes: 4 * words,
+                    why: e.to_string(),
+                })?;
+                match init {
+                    Init::Words(w) => host.extend_from_slice(w),
+                    Init::Poison => host.resize(words as usize, u32::from_ne_bytes([POISON; 4])),
+                    Init::Zero => host.resize(words as usize, 0),
+                }
+                Ok(Storage::Host(Arc::new(RwLock::new(host))))
             }
         }
     }
@@ -364,7 +378,7 @@ impl Context {
     pub async fn empty(&self, layout: &Layout) -> Result<DeviceTensor, Error> {
         let groups = layout.groups() as usize;
         let scales = layout.element().scaling().map(|g| Scales::unit(g, groups));
-        self.fresh(layout, scales.as_ref()).await
+        self.fresh(layout, scales).await
     }
 
     /// The same with given scales: the target of static and delayed scaling.
@@ -373,11 +387,18 @@ impl Context {
     /// As [`Context::upload`]; [`Error::Tensor`] when the scales are not those of such a tensor.
     pub async fn empty_scaled(&self, layout: &Layout, scales: &Scales) -> Result<DeviceTensor, Error> {
         layout.expect_scales(scales)?;
+        let mut scales = scales.clone();
+        scales.reset();
         self.fresh(layout, Some(scales)).await
     }
 
-    async fn fresh(&self, layout: &Layout, scales: Option<&Scales>) -> Result<DeviceTensor, Error> {
-        self.tensor(layout, if self.0.poison { Init::Poison } else { Init::Zero }, scales).await
+    async fn fresh(&self, layout: &Layout, mut scales: Option<Scales>) -> Result<DeviceTensor, Error> {
+        if self.0.poison
+            && let Some(s) = &mut scales
+        {
+            s.raise(flags::HAS_NAN);
+        }
+        self.tensor(layout, if self.0.poison { Init::Poison } else { Init::Zero }, scales.as_ref()).await
     }
 
     /// Copies a tensor to the host, once everything run before is done.
@@ -388,8 +409,9 @@ impl Context {
         self.fetch(tensor, false).await
     }
 
-    async fn fetch(&self, tensor: &DeviceTensor, blocking: bool) -> Result<HostTensor, Error> {
-        let _ = blocking;
+    /// `drive`: whoever calls asked for it, so poll even a shared device.
+    pub(crate) async fn fetch(&self, tensor: &DeviceTensor, drive: bool) -> Result<HostTensor, Error> {
+        let _ = drive;
         self.owns(tensor.context, || format!("tensor {}", tensor.layout))?;
         let parts = [Some(&tensor.values), tensor.scales.as_ref()];
         let mut words = match &self.0.backend {
@@ -402,7 +424,7 @@ impl Context {
                         sources.push((b, tensor.layout.part_bytes(part)));
                     }
                 }
-                gpu::download(&g.device, &g.queue, &sources, g.own || blocking).await?.into_iter()
+                gpu::download(&g.device, &g.queue, &sources, g.own || drive).await?.into_iter()
             }
             Backend::Cpu { .. } => {
                 let mut out = vec![];
@@ -463,8 +485,15 @@ impl Context {
                 Backend::Gpu(g) => match problem.tunings(k.name, &g.capabilities) {
                     Err(r) => refusals.push((k.name, r)),
                     Ok(tunings) => {
-                        let tunings = choice.tuning().map_or(tunings, |t| vec![t.clone()]);
-                        for tuning in tunings {
+                        if let Some(t) = choice.tuning()
+                            && !tunings.contains(t)
+                        {
+                            let labels: Vec<&str> = tunings.iter().map(|t| t.label.as_str()).collect();
+                            let why = format!("expected one of the variants {labels:?}, got {t:?}");
+                            refusals.push((k.name, Refusal::Unfit(why)));
+                            continue;
+                        }
+                        for tuning in choice.tuning().map_or(tunings, |t| vec![t.clone()]) {
                             let schedule = problem.schedule(k.name, &tuning, &g.capabilities);
                             match schedule.check(&operands, &g.capabilities) {
                                 Ok(()) => {
@@ -497,6 +526,17 @@ impl Context {
             }
         }
         Err(Error::Unsupported { op, place: self.name(), refusals })
+    }
+
+    /// [`plan`](Self::plan) for a problem whose type is not known: what generic drivers call.
+    ///
+    /// # Errors
+    /// As there; [`Error::NoSuchKernel`] for a forced kernel that does not exist.
+    pub async fn plan_any(&self, problem: &dyn Problem, choice: &Choice) -> Result<AnyPlan, Error> {
+        #[cfg(feature = "gpu")]
+        return AnyPlan::build(self, problem, choice, None).await;
+        #[cfg(not(feature = "gpu"))]
+        return AnyPlan::build(self, problem, choice).await;
     }
 
     /// Runs bounds in order. On a GPU: one pass, one submission, no wait; on the CPU: now.
@@ -534,12 +574,19 @@ impl Context {
         }
     }
 
-    /// Waits until everything run before is done; immediate on the CPU.
-    pub async fn finish(&self) {
+    /// Waits until everything run before is done; immediate on the CPU. On a shared device it ends when the owner
+    /// polls.
+    ///
+    /// # Errors
+    /// [`Error::DeviceLost`].
+    pub async fn finish(&self) -> Result<(), Error> {
         match &self.0.backend {
             #[cfg(feature = "gpu")]
-            Backend::Gpu(g) => gpu::finish(&g.device, &g.queue, g.own).await,
-            Backend::Cpu { .. } => {}
+            Backend::Gpu(g) => {
+                g.alive()?;
+                gpu::finish(&g.device, &g.queue, g.own).await
+            }
+            Backend::Cpu { .. } => Ok(()),
         }
     }
 }

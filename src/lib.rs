@@ -1,5 +1,9 @@
 #![doc = include_str!("../README.md")]
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
+
+#[cfg(target_endian = "big")]
+compile_error!("quarter packs codes lowest lane first and casts words to bytes: little-endian targets only");
 
 mod context;
 pub mod dtype;

@@ -6,7 +6,8 @@ use crate::{
     context::{Chosen, Context, ContextId, On},
     cpu::{Bytes, HostArgs, Threads},
     error::Error,
-    ops::{Arguments, Operation, Problem, Slots},
+    ops::problem::Problem,
+    ops::{Arguments, Operation, Slots},
     tensor::{Access, Operand, Slot, Storage},
 };
 use std::{
@@ -274,13 +275,16 @@ struct BoundInner {
     body: BoundBody,
 }
 
+/// A buffer of the CPU backend, and what happens to it.
+type HostSlot = (Slot, Access, Arc<RwLock<Vec<u32>>>);
+
 enum BoundBody {
     #[cfg(feature = "gpu")]
     Gpu(Recording),
     Cpu {
         problem: Arc<dyn Problem>,
         kernel: &'static str,
-        slots: Vec<(Slot, Access, Arc<RwLock<Vec<u32>>>)>,
+        slots: Vec<HostSlot>,
     },
 }
 

@@ -98,7 +98,9 @@ fn report(ctx: &Context, table: &BTreeMap<String, Tally>) {
     for entry in OPERATIONS {
         for k in (entry.cases)()[0].op.kernels().iter().filter(|k| k.on_cpu == (ctx.on() == On::Cpu)) {
             let name = format!("{} {}", entry.name, k.name);
-            assert!(table.get(&name).is_some_and(|t| t.cases > 0), "{name} ran no case");
+            let t = table.get(&name).unwrap_or_else(|| panic!("{name} was not tried"));
+            // What suits software adapters only runs on one in CI; elsewhere the table shows that it is refused.
+            assert!(t.cases > 0 || (!common::software(ctx) && t.refused.len() == 1), "{name} ran no case");
         }
     }
 }

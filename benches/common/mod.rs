@@ -4,7 +4,7 @@
 
 use quarter::{
     Context, Error,
-    ops::{Data, Problem, Slots},
+    ops::{Data, Slots, problem::Problem},
     tensor::{Access, DeviceTensor},
     verify::draw,
 };

@@ -29,7 +29,7 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         _ => {
-            eprintln!("unknown arguments: {arguments:?}\n\n{USAGE}");
+            eprintln!("wrong arguments: {arguments:?}\n\n{USAGE}");
             return ExitCode::from(2);
         }
     };
@@ -83,11 +83,11 @@ fn equal(got: &[usize], want: &[usize]) -> String {
 
 /// The CPU backend and, if there is one, the GPU. Fresh tensors hold NaN, so that a number nobody wrote is seen.
 fn contexts(software: bool) -> Result<Vec<Context>, Error> {
-    let builder = Context::builder().software(software).poison(true);
+    let builder = Context::builder().poison(true);
     #[cfg(feature = "gpu")]
-    let gpu = builder.request_blocking();
+    let gpu = builder.clone().software(software).request_blocking();
     #[cfg(not(feature = "gpu"))]
-    let gpu = Err(Error::NoAdapter("built without the feature `gpu`".to_owned()));
+    let gpu = Err(Error::NoAdapter(format!("built without the feature `gpu` (software: {software})")));
     let mut all = vec![builder.cpu()];
     match gpu {
         Ok(gpu) => all.push(gpu),

@@ -2,7 +2,8 @@
 
 use quarter::tensor::HostTensor;
 use safetensors::{Dtype, SafeTensors};
-use std::error::Error;
+
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 /// The layers, and what they are tested on.
 pub struct Model {
@@ -14,17 +15,17 @@ pub struct Model {
 }
 
 impl Model {
-    pub fn load() -> Result<Self, Box<dyn Error>> {
+    pub fn load() -> Result<Self> {
         let file = SafeTensors::deserialize(include_bytes!("digits.safetensors"))?;
         let real = |name: &str| {
             let (bytes, shape) = read(&file, name, Dtype::F32)?;
             let numbers: Vec<f32> = bytes.as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)).collect();
-            Ok::<_, Box<dyn Error>>(HostTensor::from_f32(&numbers, shape)?)
+            Result::Ok(HostTensor::from_f32(&numbers, shape)?)
         };
         // Two tensors each.
         let layers = (1..=file.len() / 2)
             .map(|i| Ok((real(&format!("fc{i}.weight"))?, real(&format!("fc{i}.bias"))?)))
-            .collect::<Result<_, Box<dyn Error>>>()?;
+            .collect::<Result<_>>()?;
 
         let file = SafeTensors::deserialize(include_bytes!("test_images.safetensors"))?;
         let (pixels, shape) = read(&file, "images", Dtype::U8)?;
@@ -35,14 +36,10 @@ impl Model {
 }
 
 /// Bytes and shape of a tensor, if it is of this kind.
-fn read<'a>(
-    file: &SafeTensors<'a>,
-    name: &str,
-    dtype: Dtype,
-) -> Result<(&'a [u8], Vec<u32>), Box<dyn Error>> {
+fn read<'a>(file: &SafeTensors<'a>, name: &str, dtype: Dtype) -> Result<(&'a [u8], Vec<u32>)> {
     let t = file.tensor(name)?;
     if t.dtype() != dtype {
         return Err(format!("`{name}`: expected {dtype:?}, got {:?}", t.dtype()).into());
     }
-    Ok((t.data(), t.shape().iter().map(|&d| u32::try_from(d)).collect::<Result<_, _>>()?))
+    Ok((t.data(), t.shape().iter().map(|&d| Ok(u32::try_from(d)?)).collect::<Result<_>>()?))
 }

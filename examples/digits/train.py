@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Trains the small classifier of handwritten digits that examples/digits.rs runs in 8-bit floats.
+"""Trains the small classifier of handwritten digits that examples/digits/main.rs runs in 8-bit floats.
 
 Requirements, pinned:
 

@@ -1,10 +1,12 @@
 // v = act(v). Written so that nothing overflows on the way: exponentials only of numbers <= 0.
+#import lib/bits.wgsl
+
 #ifdef ACT_SIGMOID
-// v / (1 + e^-u) without a large exponential; 0, the limit, where it vanishes, at v = -Inf too.
+// v / (1 + e^-u) without a large exponential; -0, the limit, where it vanishes, at v = -Inf too.
 fn gate(v: vec4<f32>, u: vec4<f32>) -> vec4<f32> {
     let e = exp(max(-abs(u), vec4(-200.0)));
     let s = select(e, vec4(1.0), u >= vec4(0.0)) / (vec4(1.0) + e);
-    return select(v * s, vec4(0.0), s == vec4(0.0));
+    return select(v * s, bitcast<vec4<f32>>(vec4(SIGN)), s == vec4(0.0));
 }
 #endif
 
@@ -22,7 +24,7 @@ fn activate(v: vec4<f32>) -> vec4<f32> {
 #ifdef ACT_GELU_TANH
     // v / 2 * (1 + tanh(u)) = v * sigmoid(2 u).
     let x = clamp(v, vec4(-1e6), vec4(1e6));
-    return gate(v, 1.5957691 * (x + 0.044715 * x * x * x));
+    return gate(v, 1.5957692 * (x + 0.044715 * x * x * x));
 #else
 #ifdef ACT_SILU
     return gate(v, v);

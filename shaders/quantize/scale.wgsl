@@ -1,6 +1,7 @@
 // Current scaling: scale = amax / max and inv_scale = 1 / scale of every group, each division rounded once.
 // One invocation per group. Integers, because WGSL's own division is only right within 2.5 ulp.
 #import lib/bits.wgsl
+#import lib/grid.wgsl
 #import lib/record.wgsl x=out X=OUT at=1
 
 struct Params { out_groups: u32, max_bits: u32 }
@@ -36,8 +37,12 @@ fn divide(a: u32, b: u32) -> u32 {
 }
 
 @compute @workgroup_size(WORKGROUP)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let i = group.x * WORKGROUP + lane;
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let i = linear_group(group, groups) * WORKGROUP + lane;
     if i < params.out_groups {
         let amax = atomicLoad(&out_record[out_at(2u, i)]);
         var scale = ONE;

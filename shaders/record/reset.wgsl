@@ -1,4 +1,5 @@
 // Forgets amax and flags of a record and keeps its scales: what comes before codes are written.
+#import lib/grid.wgsl
 #import lib/record.wgsl x=out X=OUT at=1
 
 struct Params { out_groups: u32 }
@@ -7,8 +8,12 @@ struct Params { out_groups: u32 }
 override WORKGROUP: u32;
 
 @compute @workgroup_size(WORKGROUP)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let i = group.x * WORKGROUP + lane;
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let i = linear_group(group, groups) * WORKGROUP + lane;
     if i == 0u {
         atomicStore(&out_record[2], 0u);
         atomicStore(&out_record[3], 0u);

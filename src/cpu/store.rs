@@ -4,7 +4,7 @@ use super::{Threads, magnitude, scaled};
 use crate::{
     dtype::Overflow,
     scale::{GroupMap, Scales, flags},
-    tensor::{Layout, rows},
+    tensor::{DType, Layout, rows},
 };
 
 /// Takes the magnitude of every number into the running maxima of `s`, whose groups `map` finds; `fill` makes one row
@@ -18,17 +18,16 @@ pub(crate) fn amax(
 ) {
     let (rows, cols) = shape;
     let piece = threads.piece(rows, 1);
+    // So many columns share a group.
+    let stretch = map.col_stride as usize;
     // Every piece has maxima of its own; integer maxima may be joined in any order.
     let seen = threads.for_each((0..rows).step_by(piece), |first| {
         let mut mine = s.clone();
         let mut v = vec![0.0; cols];
         for row in first..(first + piece).min(rows) {
             fill(row, &mut v);
-            let all = v.iter().map(|v| magnitude(*v));
-            if map.by_column {
-                all.enumerate().for_each(|(col, v)| mine.see(col, v));
-            } else {
-                mine.see(map.group(row, 0), all.max().unwrap_or(0));
+            for (col, v) in (0..).step_by(stretch).zip(v.chunks(stretch)) {
+                mine.see(map.group(row, col), v.iter().map(|v| magnitude(*v)).max().unwrap_or(0));
             }
         }
         mine
@@ -59,12 +58,18 @@ pub(crate) fn store(
         let mut nan = false;
         for (j, words) in words.chunks_exact_mut(out.row_words()).enumerate() {
             let row = i * piece + j;
+            if dtype == DType::F32 {
+                // Made where it stays.
+                let (v, padding) = bytemuck::cast_slice_mut(words).split_at_mut(v.len());
+                fill(row, v);
+                padding.fill(0.0);
+                continue;
+            }
             fill(row, &mut v);
             if let Some((s, map)) = coded {
-                if map.by_column {
-                    v.iter_mut().enumerate().for_each(|(col, v)| *v = scaled(*v, s.inv_scale_of(col)));
-                } else {
-                    let inv_scale = s.inv_scale_of(map.group(row, 0));
+                let stretch = map.col_stride as usize;
+                for (col, v) in (0..).step_by(stretch).zip(v.chunks_mut(stretch)) {
+                    let inv_scale = s.inv_scale_of(map.group(row, col));
                     v.iter_mut().for_each(|v| *v = scaled(*v, inv_scale));
                 }
             }

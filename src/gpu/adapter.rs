@@ -15,7 +15,7 @@ pub(crate) struct Adapter {
 const WANTED: wgpu::Features = wgpu::Features::TIMESTAMP_QUERY;
 
 /// The best adapter: real GPUs before virtual ones, a CPU pretending only if `software`; native APIs before GL.
-pub(crate) async fn find(software: bool, portable: bool) -> Result<Adapter, Error> {
+pub(crate) async fn find(software: bool, limits: Option<wgpu::Limits>) -> Result<Adapter, Error> {
     let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle_from_env());
     let adapters = candidates(&instance).await;
     let mut seen = vec![];
@@ -32,14 +32,17 @@ pub(crate) async fn find(software: bool, portable: bool) -> Result<Adapter, Erro
     let Some((_, info, adapter)) = usable.into_iter().next() else {
         let why = match seen.len() {
             0 => "there is none, or no driver for it".to_owned(),
-            _ => format!("none of these computes, software adapters aside: {}", seen.join(", ")),
+            _ if software => format!("none of these computes: {}", seen.join(", ")),
+            _ => format!(
+                "only software, which must be asked for, or nothing that computes: {}",
+                seen.join(", ")
+            ),
         };
         return Err(Error::NoAdapter(why));
     };
-    let (features, limits) = if portable {
-        (wgpu::Features::empty(), wgpu::Limits::default())
-    } else {
-        (adapter.features() & WANTED, adapter.limits())
+    let (features, limits) = match limits {
+        Some(limits) => (wgpu::Features::empty(), limits),
+        None => (adapter.features() & WANTED, adapter.limits()),
     };
     let descriptor = wgpu::DeviceDescriptor {
         label: Some("quarter"),

@@ -26,6 +26,15 @@ impl Scopes {
         let memory = memory.pop();
         async { memory.await.or(internal.await).or(validation.await) }
     }
+
+    /// [`pop`](Self::pop) where the answer is there at once, as it is on every native backend; a browser's comes
+    /// too late to be waited for here, and goes to its console.
+    pub(crate) fn now(self) -> Option<wgpu::Error> {
+        #[cfg(not(target_arch = "wasm32"))]
+        return pollster::block_on(self.pop());
+        #[cfg(target_arch = "wasm32")]
+        return None;
+    }
 }
 
 /// A buffer of `size` bytes that `fill` writes before the device sees it.
@@ -58,7 +67,8 @@ pub(crate) async fn allocate(
     };
     match caught.await {
         None => Ok(buffer),
-        Some(e) => Err(fail(e.to_string())),
+        Some(e @ wgpu::Error::OutOfMemory { .. }) => Err(fail(e.to_string())),
+        Some(e) => Err(Error::Wgpu(e.to_string())),
     }
 }
 
@@ -144,7 +154,7 @@ pub(crate) async fn download(
         let (arrived, deliver) = Delivery::new();
         staging.map_async(wgpu::MapMode::Read, .., deliver);
         if drive {
-            poll(device.clone(), index);
+            poll(device.clone(), index, drop);
         }
         (staging, arrived, scopes.pop())
     };
@@ -167,24 +177,31 @@ pub(crate) async fn download(
 }
 
 /// Waits until everything submitted so far is done.
-pub(crate) async fn finish(device: &wgpu::Device, queue: &wgpu::Queue, drive: bool) {
+pub(crate) async fn finish(device: &wgpu::Device, queue: &wgpu::Queue, drive: bool) -> Result<(), Error> {
     let (done, deliver) = Delivery::new();
-    queue.on_submitted_work_done(move || deliver(()));
-    let index = queue.submit([]);
-    if drive {
-        poll(device.clone(), index);
+    if drive && cfg!(not(target_arch = "wasm32")) {
+        // The callback below never comes on a lost device; the end of polling does.
+        let index = queue.submit([]);
+        poll(device.clone(), index, deliver);
+    } else {
+        queue.on_submitted_work_done(move || deliver(Ok(())));
     }
-    done.await;
+    done.await
 }
 
-/// Drives the callbacks of a device that nobody else polls, from a thread of its own; a browser drives itself.
-#[cfg(not(target_arch = "wasm32"))]
-fn poll(device: wgpu::Device, submission_index: wgpu::SubmissionIndex) {
-    std::thread::spawn(move || {
-        // A failure means that the device is lost, which the callbacks say themselves.
-        let _ = device.poll(wgpu::PollType::Wait { submission_index: Some(submission_index), timeout: None });
-    });
+/// Drives the callbacks of a device that nobody else polls, from a thread of its own, and tells when that is over; a
+/// browser drives itself.
+fn poll(
+    device: wgpu::Device,
+    index: wgpu::SubmissionIndex,
+    over: impl FnOnce(Result<(), Error>) + Send + 'static,
+) {
+    let wait = move || {
+        let wait = wgpu::PollType::Wait { submission_index: Some(index), timeout: None };
+        over(device.poll(wait).map(|_| ()).map_err(|e| Error::DeviceLost(e.to_string())));
+    };
+    #[cfg(not(target_arch = "wasm32"))]
+    std::thread::spawn(wait);
+    #[cfg(target_arch = "wasm32")]
+    wait();
 }
-
-#[cfg(target_arch = "wasm32")]
-fn poll(_: wgpu::Device, _: wgpu::SubmissionIndex) {}

@@ -167,6 +167,7 @@ impl Program {
                 mapped_at_creation: false,
             })
         };
+        let scopes = memory::scopes(device);
         let workspace: Vec<wgpu::Buffer> = self.schedule.workspace.iter().enumerate().map(scratch).collect();
         let mut steps = vec![];
         for (i, (c, s)) in self.stages.iter().zip(&self.schedule.stages).enumerate() {
@@ -191,7 +192,15 @@ impl Program {
             });
             steps.push(Step { pipeline: c.pipeline.clone(), group, grid: s.dispatch.grid });
         }
-        Ok(Recording { steps })
+        match scopes.now() {
+            None => Ok(Recording { steps }),
+            Some(wgpu::Error::OutOfMemory { source }) => Err(Error::OutOfMemory {
+                what: format!("{id} workspace"),
+                bytes: self.schedule.workspace.iter().sum(),
+                why: source.to_string(),
+            }),
+            Some(e) => Err(Error::Wgpu(e.to_string())),
+        }
     }
 }
 

@@ -135,7 +135,8 @@ impl Dispatch {
     /// `groups` workgroups in a row, folded to the grid limit: `linear_group` of `lib/grid.wgsl` unfolds it, and the
     /// tail has nothing to do.
     pub fn linear(groups: u64, params: Params, caps: &Capabilities) -> Self {
-        let x = groups.clamp(1, caps.limits.max_compute_workgroups_per_dimension.into());
+        // A device without compute has a limit of 0: `check` refuses it.
+        let x = groups.clamp(1, u64::from(caps.limits.max_compute_workgroups_per_dimension).max(1));
         let y = groups.div_ceil(x).max(1);
         Self { grid: [x as u32, u32::try_from(y).unwrap_or(u32::MAX), 1], params }
     }

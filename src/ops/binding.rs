@@ -177,7 +177,7 @@ pub(crate) fn out_groups(layout: &Layout, map: GroupMap) -> [(&'static str, u32)
         ("out_groups", layout.groups() as u32),
         ("out_row_stride", map.row_stride),
         ("out_row_groups", map.row_groups),
-        ("out_by_column", map.by_column.into()),
+        ("out_by_column", map.by_column().into()),
     ]
 }
 

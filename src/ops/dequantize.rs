@@ -24,7 +24,8 @@ use crate::{
 /// * `out`: `shape`, f32, f16 or bf16.
 ///
 /// One f32 multiplication per element, then nearest even; the same bits on every backend as long as the product is
-/// not an f32 subnormal. Inf and NaN codes stay what they are.
+/// not an f32 subnormal. Inf stays Inf, NaN stays NaN (of no promised
+/// sign or payload).
 ///
 /// Errors: an 8-bit `to`; `PerBlock`, not computed yet; shapes that cannot be.
 #[derive(Clone, Debug, PartialEq)]
@@ -88,8 +89,8 @@ impl Operation for Dequantize {
     }
 
     fn cost(&self) -> Cost {
-        let n: u64 = self.shape.iter().map(|&d| u64::from(d)).product();
-        Cost { flops: n, bytes: n * (1 + u64::from(self.to.bytes())) }
+        let n = self.shape.iter().fold(1u64, |n, &d| n.saturating_mul(d.into()));
+        Cost { flops: n, bytes: n.saturating_mul(1 + u64::from(self.to.bytes())) }
     }
 
     fn reference(&self, x: &Inputs) -> Outputs {
@@ -138,7 +139,7 @@ fn schedule(o: &Dequantize, _: &Tuning, caps: &Capabilities) -> Schedule {
         ("out_quads", out.row_quads()),
         ("x_row_stride", map.row_stride),
         ("x_row_groups", map.row_groups),
-        ("x_by_column", map.by_column.into()),
+        ("x_by_column", map.by_column().into()),
     ]);
     let stage = StageBuilder::new(shader!("dequantize/decode.wgsl"))
         .operand("x", 1, x.element())

@@ -9,7 +9,7 @@ mod binding;
 mod dequantize;
 mod gemm;
 mod operation;
-mod problem;
+pub mod problem;
 mod quantize;
 mod real;
 mod reduce;
@@ -21,7 +21,7 @@ pub use operation::{
     Arguments, Arithmetic, Body, Case, Cost, Data, DescriptorError, Inputs, Kernel, Operation, Outputs,
     Purpose, Refusal, Slots,
 };
-pub use problem::{Entry, KernelInfo, Problem, entry};
+pub use problem::{Entry, KernelInfo, entry};
 pub use quantize::{Quantize, QuantizeArgs, Scaling};
 pub use real::{Real, TINY, U};
 pub use reduce::{Reduce, ReduceArgs};

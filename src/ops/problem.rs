@@ -1,4 +1,5 @@
-//! Type erasure: what planner and drivers see of an operation. Authors and users never meet it.
+//! Type erasure: what planner and drivers see of an operation. Authors and users never meet it, so [`Problem`] is not
+//! re-exported beside [`Operation`], whose methods it shares.
 
 use super::{Arithmetic, Body, Case, Cost, DescriptorError, Inputs, Kernel, Operation, Outputs, Refusal};
 #[cfg(feature = "gpu")]

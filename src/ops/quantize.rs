@@ -173,10 +173,10 @@ impl Operation for Quantize {
     }
 
     fn cost(&self) -> Cost {
-        let n: u64 = self.shape.iter().map(|&d| u64::from(d)).product();
+        let n = self.shape.iter().fold(1u64, |n, &d| n.saturating_mul(d.into()));
         // Current scaling must know amax before it writes: it reads twice.
         let reads = if self.scaling == Scaling::Current { 2 } else { 1 };
-        Cost { flops: n, bytes: n * (reads * u64::from(self.from.bytes()) + 1) }
+        Cost { flops: n, bytes: n.saturating_mul(reads * u64::from(self.from.bytes()) + 1) }
     }
 
     fn reference(&self, x: &Inputs) -> Outputs {
@@ -225,6 +225,17 @@ impl Operation for Quantize {
                         all.push(Case::new(format!("{scaling:?} {g} {shape:?}"), Purpose::Smoke, data, op));
                     }
                 }
+            }
+        }
+        for f in Format::ALL {
+            for scaling in [Scaling::Given, Scaling::Current] {
+                let op = Quantize { format: f, ..q(&[13, 21], PerToken) }.scaling(scaling);
+                all.push(Case::new(
+                    format!("{f} {scaling:?} per token, specials"),
+                    Purpose::Edge,
+                    Data::Specials,
+                    op,
+                ));
             }
         }
         for (name, from) in [("f32", DType::F32), ("f16", DType::F16)] {

@@ -47,7 +47,9 @@ impl Real {
     /// The larger of two.
     #[must_use]
     pub fn max(self, o: Self) -> Self {
-        if self.value >= o.value || self.value.is_nan() { self } else { o }
+        let (hi, lo) = if self.value >= o.value || self.value.is_nan() { (self, o) } else { (o, self) };
+        // The smaller may be computed as the larger.
+        Self { value: hi.value, error: hi.error.max(lo.value + lo.error - hi.value) }
     }
 
     /// |x|.

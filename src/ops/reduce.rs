@@ -94,8 +94,8 @@ impl Operation for Reduce {
     }
 
     fn cost(&self) -> Cost {
-        let n: u64 = self.shape.iter().map(|&d| u64::from(d)).product();
-        Cost { flops: n, bytes: n * u64::from(self.from.dtype().bytes()) }
+        let n = self.shape.iter().fold(1u64, |n, &d| n.saturating_mul(d.into()));
+        Cost { flops: n, bytes: n.saturating_mul(self.from.dtype().bytes().into()) }
     }
 
     fn reference(&self, x: &Inputs) -> Outputs {
@@ -174,11 +174,11 @@ fn amax_stage(stage: StageBuilder, x: &Layout, granularity: Granularity, caps: &
         ("x_quads", x.row_quads()),
         ("x_row_stride", from.row_stride),
         ("x_row_groups", from.row_groups),
-        ("x_by_column", from.by_column.into()),
+        ("x_by_column", from.by_column().into()),
         ("out_groups", groups),
         ("out_row_stride", to.row_stride),
         ("out_row_groups", to.row_groups),
-        ("out_by_column", to.by_column.into()),
+        ("out_by_column", to.by_column().into()),
     ]);
     // One maximum per workgroup, where there is one for the tensor.
     let shared = if per_tensor { 4 } else { 0 };

@@ -35,17 +35,18 @@ pub enum Granularity {
 }
 
 impl Granularity {
-    /// How many groups, that is scales, a tensor of this shape has; `None` when the axis does not exist or a block
-    /// has no extent.
+    /// How many groups, that is scales, a tensor of this shape has; `None` when the axis does not exist, a block
+    /// has no extent, or the number does not fit.
     pub fn groups(self, shape: &[u32]) -> Option<u64> {
-        let rows: u64 = shape[..shape.len().saturating_sub(1)].iter().map(|&d| u64::from(d)).product();
-        let cols = u64::from(*shape.last()?);
+        let (&cols, outer) = shape.split_last()?;
+        let rows = outer.iter().try_fold(1u64, |n, &d| n.checked_mul(d.into()))?;
         match self {
             Self::PerTensor => Some(1),
             Self::PerChannel { axis } => shape.get(usize::from(axis)).map(|&d| u64::from(d)),
             Self::PerToken => Some(rows),
+            Self::PerBlock { rows: 0, .. } | Self::PerBlock { cols: 0, .. } => None,
             Self::PerBlock { rows: r, cols: c } => {
-                (r > 0 && c > 0).then(|| rows.div_ceil(r.into()) * cols.div_ceil(c.into()))
+                rows.div_ceil(r.into()).checked_mul(cols.div_ceil(c).into())
             }
         }
     }
@@ -53,31 +54,48 @@ impl Granularity {
     /// How a (row, column) of the tensor seen as rows of its last axis finds its group.
     pub(crate) fn map(self, shape: &[u32]) -> GroupMap {
         let last = shape.len() - 1;
-        let one = GroupMap { row_stride: 1, row_groups: 1, by_column: false };
+        let rows = shape[..last].iter().product::<u32>().max(1);
+        let one = GroupMap { row_stride: 1, row_groups: 1, col_stride: u32::MAX, col_groups: 1 };
         match self {
-            Self::PerChannel { axis } if usize::from(axis) == last => GroupMap { by_column: true, ..one },
+            Self::PerChannel { axis } if usize::from(axis) == last => {
+                GroupMap { col_stride: 1, col_groups: shape[last], ..one }
+            }
             Self::PerChannel { axis } => GroupMap {
                 row_stride: shape[usize::from(axis) + 1..last].iter().product::<u32>().max(1),
                 row_groups: shape[usize::from(axis)],
-                by_column: false,
+                ..one
             },
-            Self::PerToken => GroupMap { row_groups: shape[..last].iter().product::<u32>().max(1), ..one },
-            _ => one,
+            Self::PerToken => GroupMap { row_groups: rows, ..one },
+            Self::PerBlock { rows: r, cols: c } => GroupMap {
+                row_stride: r,
+                row_groups: rows.div_ceil(r),
+                col_stride: c,
+                col_groups: shape[last].div_ceil(c),
+            },
+            Self::PerTensor => one,
         }
     }
 }
 
-/// group = column, or (row / row_stride) mod row_groups. The same three numbers drive the shaders.
+/// group = ((row / row_stride) mod row_groups) · col_groups + col / col_stride. The same numbers drive the shaders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct GroupMap {
     pub row_stride: u32,
     pub row_groups: u32,
-    pub by_column: bool,
+    pub col_stride: u32,
+    pub col_groups: u32,
 }
 
 impl GroupMap {
     pub(crate) fn group(self, row: usize, col: usize) -> usize {
-        if self.by_column { col } else { row / self.row_stride as usize % self.row_groups as usize }
+        row / self.row_stride as usize % self.row_groups as usize * self.col_groups as usize
+            + col / self.col_stride as usize
+    }
+
+    /// Whether every column is a group.
+    #[cfg(feature = "gpu")]
+    pub(crate) fn by_column(self) -> bool {
+        self.col_stride == 1
     }
 }
 
@@ -109,6 +127,7 @@ mod tests {
                     let want = match g {
                         PerChannel { axis } => index[axis as usize],
                         PerToken => row,
+                        PerBlock { .. } => row / 5 * 3 + col / 2,
                         _ => 0,
                     };
                     assert_eq!(map.group(row, col), want, "{g} {row} {col}");

@@ -77,6 +77,7 @@ impl HostTensor {
         let layout = Layout::new(shape, Element::f8(format, scales.granularity()))?;
         layout.expect_len("codes", codes.len())?;
         layout.expect_scales(&scales)?;
+        scales.reset();
         if codes.iter().any(|&c| format.is_nan(c)) {
             scales.raise(flags::HAS_NAN);
         }

@@ -50,6 +50,14 @@ pub enum TensorError {
         /// The granularity.
         granularity: Granularity,
     },
+    /// Scales of another granularity than the tensor's.
+    #[error("scales: expected {expected}, got {got}")]
+    Scales {
+        /// The tensor's elements.
+        expected: super::Element,
+        /// The granularity of the scales.
+        got: Granularity,
+    },
     /// A scale that cannot be.
     #[error(transparent)]
     Scale(#[from] ScaleError),
@@ -130,7 +138,8 @@ impl Layout {
         (u64::from(self.cols()) * u64::from(self.element.dtype().bytes())).next_multiple_of(16)
     }
 
-    /// Groups of four elements from one row to the next: the step of kernels.
+    /// Groups of four elements from one row to the next: the step of GPU kernels.
+    #[cfg(feature = "gpu")]
     pub(crate) fn row_quads(&self) -> u32 {
         (self.row_bytes() / u64::from(4 * self.element.dtype().bytes())) as u32
     }
@@ -174,11 +183,10 @@ impl Layout {
     pub(crate) fn expect_scales(&self, scales: &Scales) -> Result<(), TensorError> {
         let granularity = scales.granularity();
         let (expected, got) = (self.groups() as usize, scales.groups());
-        if self.element.scaling() == Some(granularity) && got == expected {
-            Ok(())
-        } else {
-            Err(ScaleError::Count { expected, got, granularity }.into())
+        if self.element.scaling() != Some(granularity) {
+            return Err(TensorError::Scales { expected: self.element, got: granularity });
         }
+        if got == expected { Ok(()) } else { Err(ScaleError::Count { expected, got, granularity }.into()) }
     }
 
     pub(crate) fn expect_len(&self, what: &'static str, got: usize) -> Result<(), TensorError> {

@@ -20,8 +20,8 @@ pub(crate) fn decode(layout: &Layout, words: &[u32], row: usize, col: usize, out
     }
 }
 
-/// Writes one row (`words` is the row, padding included) from f32, rounding to nearest even and saturating 8-bit
-/// codes. `x` is already divided by the scale.
+/// Writes one row (`words` is the row, padding included) from f32, rounded to nearest even; 8-bit codes take `x` as it
+/// is, already multiplied by inv_scale.
 pub(crate) fn encode(dtype: DType, overflow: Overflow, x: &[f32], words: &mut [u32]) {
     let n = x.len();
     let bytes = n * dtype.bytes() as usize;

@@ -14,7 +14,8 @@ pub use mutate::{Mutation, mutations};
 use crate::{
     Error,
     context::Context,
-    ops::{Arithmetic, Case, Inputs, Outputs, Problem, Slots},
+    ops::problem::Problem,
+    ops::{Arithmetic, Case, Inputs, Outputs, Slots},
     plan::{AnyPlan, Choice},
     tensor::{Access, HostTensor, Operand},
 };
@@ -122,7 +123,7 @@ impl<'c> Run<'c> {
         let mut got = vec![];
         for (o, (role, t)) in self.operands.iter().zip(&device) {
             if o.access != Access::Read {
-                got.push((*role, ctx.download(t).await?));
+                got.push((*role, ctx.fetch(t, true).await?));
             }
         }
         let (data, label, id) = (self.case.data, self.case.label.clone(), bound.id().to_owned());

@@ -33,6 +33,9 @@ pub enum Mutation {
     },
 }
 
+/// Of the composed text of every shader stage.
+pub(super) type Edit = Box<dyn Fn(&str) -> String + Send + Sync>;
+
 /// Every mutation of the operands that this operation reads.
 pub fn mutations(operands: &[Operand]) -> Vec<Mutation> {
     use Mutation::{DropFirst, DropLast, HalveScale, OneOff, RepeatRow, ShiftScales, SkipTail, SwapTwo};
@@ -57,7 +60,7 @@ impl Mutation {
         }
     }
 
-    pub(super) fn edit(&self) -> Option<Box<dyn Fn(&str) -> String + Send + Sync>> {
+    pub(super) fn edit(&self) -> Option<Edit> {
         match self {
             Self::Shader { find, replace } => {
                 let (find, replace) = (find.clone(), replace.clone());

@@ -2,7 +2,7 @@
 
 #![allow(dead_code)] // every test binary uses a part
 
-use quarter::{Choice, Context, ops::Problem};
+use quarter::{Choice, Context, ops::problem::Problem};
 
 /// The GPU that tests run on. A missing adapter fails.
 #[cfg(feature = "gpu")]
@@ -14,8 +14,20 @@ pub fn gpu() -> Context {
 /// The same with WebGPU's default limits and no features.
 #[cfg(feature = "gpu")]
 pub fn portable_gpu() -> Context {
-    let ctx = Context::builder().software(true).poison(true).portable(true).request_blocking();
+    let ctx = Context::builder()
+        .software(true)
+        .poison(true)
+        .limits(quarter::wgpu::Limits::default())
+        .request_blocking();
     ctx.expect("tests need a Vulkan driver; ./test installs a software one")
+}
+
+/// Whether the context computes on a software adapter.
+pub fn software(ctx: &Context) -> bool {
+    #[cfg(feature = "gpu")]
+    return ctx.capabilities().is_some_and(|c| c.software);
+    #[cfg(not(feature = "gpu"))]
+    return ctx.name().is_empty();
 }
 
 /// Every kernel of this context with every variant it offers for the problem.

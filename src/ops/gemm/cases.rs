@@ -106,6 +106,10 @@ pub(super) fn all() -> Vec<Case<Gemm>> {
         let op = op.out(e4m3(PerTensor));
         add(format!("specials {act:?} to e4m3fn"), Purpose::Edge, Data::Specials, op);
     }
+    for act in Activation::ALL {
+        let op = Gemm::new(9, 7, 12).activation(act).out(e4m3(PerTensor));
+        add(format!("specials of f32, {act:?} to e4m3fn"), Purpose::Edge, Data::Specials, op);
+    }
     // What users do.
     for (m, n, k) in [(1, 512, 512), (32, 256, 384), (100, 130, 257)] {
         for (a, b) in [(x, w), (Element::F32, w), (Element::BF16, Element::f8(Format::E3M4FN, weights))] {

@@ -11,9 +11,9 @@ use crate::{
 /// Rows and columns of the output that are one piece of work, at most: enough that decoding A and B again for each
 /// costs little.
 const TILE: usize = 1024;
-/// Columns of A and B that are decoded at once: a panel takes 1 MiB of f32 at most, and sums stay as few as the crate
-/// itself would make them.
-const PANEL: usize = 256;
+/// Columns of A and B that are decoded at once: few enough that a panel fits the cache, 2 MiB of f32 at most, and
+/// enough that its codes are read in long stretches.
+const PANEL: usize = 512;
 
 struct Operand<'a> {
     layout: Layout,
@@ -89,21 +89,28 @@ pub(super) fn run(o: &Gemm, args: &mut HostArgs<'_>, threads: Threads) {
         }),
         activation: o.activation,
     };
+    // Rows that become codes are read twice, for their amax and then their codes: the epilogue comes before both.
+    let coded = o.out.scaling().is_some();
     let (down, across) = threads.tile((m, n), TILE);
     let tiles = (0..m).step_by(down).flat_map(|row| (0..n).step_by(across).map(move |col| (row, col)));
     let tiles = threads.for_each(tiles, |(row, col)| {
         let (rows, cols) = (down.min(m - row), across.min(n - col));
         let mut v = multiply(&a, &b, (row, col), (rows, cols));
-        for (i, v) in v.chunks_exact_mut(cols).enumerate() {
-            epilogue.apply(row + i, col, v);
+        if coded {
+            for (i, v) in v.chunks_exact_mut(cols).enumerate() {
+                epilogue.apply(row + i, col, v);
+            }
         }
         v
     });
     let row = |row: usize, to: &mut [f32]| {
         let band = &tiles[row / down * n.div_ceil(across)..];
-        for (to, tile) in to.chunks_mut(across).zip(band) {
+        for ((to, tile), col) in to.chunks_mut(across).zip(band).zip((0..).step_by(across)) {
             let cols = to.len();
             to.copy_from_slice(&tile[row % down * cols..][..cols]);
+            if !coded {
+                epilogue.apply(row, col, to);
+            }
         }
     };
     write(o, &of("out"), args, row, threads);

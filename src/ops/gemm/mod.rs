@@ -203,12 +203,11 @@ impl Operation for Gemm {
     }
 
     fn cost(&self) -> Cost {
-        let (m, n, k) = (u64::from(self.m), u64::from(self.n), u64::from(self.k));
-        let bytes = |e: Element| u64::from(e.dtype().bytes());
-        Cost {
-            flops: 2 * m * n * k,
-            bytes: m * k * bytes(self.a) + n * k * bytes(self.b) + m * n * bytes(self.out),
-        }
+        let product = |x: &[u32]| x.iter().fold(1u64, |n, &d| n.saturating_mul(d.into()));
+        let bytes = |rows, cols, e: Element| product(&[rows, cols, e.dtype().bytes()]);
+        let (a, b) = (bytes(self.m, self.k, self.a), bytes(self.n, self.k, self.b));
+        let out = bytes(self.m, self.n, self.out);
+        Cost { flops: product(&[2, self.m, self.n, self.k]), bytes: a.saturating_add(b).saturating_add(out) }
     }
 
     fn reference(&self, x: &Inputs) -> Outputs {

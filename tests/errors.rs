@@ -1,0 +1,597 @@
+//! Wrong calls: each gives a typed error with a message of its own, and none panics. `docs/errors.md` lists them, and
+//! is compared here word for word.
+
+mod common;
+
+use quarter::{
+    Context, Error,
+    cpu::{HostArgs, Threads},
+    dtype::*,
+    ops::*,
+    scale::{Granularity::*, *},
+    tensor::*,
+};
+use std::{fmt::Write, sync::Barrier, thread};
+
+const HEAD: &str = "# Errors
+
+What wrong calls give. `tests/errors.rs` makes every call below, compares error and message, and writes this file:
+`UPDATE=1 cargo test --test errors`. ADAPTER stands for the name of the GPU, ⏎ for a new line.
+";
+
+/// The document under construction, and what was not as it should be.
+struct Table {
+    text: String,
+    rows: usize,
+    faults: Vec<String>,
+    adapters: Vec<String>,
+}
+
+/// Makes a call and adds it to the table with its error, which must be of this kind.
+macro_rules! row {
+    ($table:ident, $call:expr, $kind:pat) => {
+        let error = $call.err();
+        let kind = matches!(&error, Some($kind));
+        $table.row(stringify!($call), stringify!($kind), kind, error.map(|e| e.to_string()));
+    };
+}
+
+impl Table {
+    fn new() -> Self {
+        Self { text: HEAD.to_owned(), rows: 0, faults: vec![], adapters: vec![] }
+    }
+
+    fn section(&mut self, title: &str, given: &str) {
+        let given = if given.is_empty() { String::new() } else { format!("\n{given}\n") };
+        let _ = write!(self.text, "\n## {title}\n{given}\n| call | error | message |\n|---|---|---|\n");
+    }
+
+    fn row(&mut self, call: &str, kind: &str, as_told: bool, message: Option<String>) {
+        let (call, kind) = (one_line(call), path(kind));
+        let Some(mut message) = message else {
+            self.faults.push(format!("{call}: accepted"));
+            return;
+        };
+        if !as_told {
+            self.faults.push(format!("{call}: expected {kind}, got: {message}"));
+        }
+        for name in &self.adapters {
+            message = message.replace(name.as_str(), "ADAPTER");
+        }
+        let message = message.trim_end().replace('\n', " ⏎ ").replace('|', "\\|");
+        let _ = writeln!(self.text, "| {} | `{kind}` | {} |", code(&call), code(&message));
+        self.rows += 1;
+    }
+}
+
+/// A span of code that may hold backticks.
+fn code(text: &str) -> String {
+    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    let (fence, space) = ("`".repeat(longest + 1), if longest > 0 { " " } else { "" });
+    format!("{fence}{space}{text}{space}{fence}")
+}
+
+/// Source text without the line breaks of the formatter.
+fn one_line(source: &str) -> String {
+    let words: Vec<&str> = source.split_whitespace().collect();
+    words.join(" ").replace("( ", "(").replace(", )", ")").replace(" .", ".")
+}
+
+/// A pattern without the fields: the path of the error.
+fn path(pattern: &str) -> String {
+    let mut depth = 0;
+    let outside = |&c: &char| {
+        depth += i32::from(c == '{');
+        let kept = depth == 0;
+        depth -= i32::from(c == '}');
+        kept && c != ' '
+    };
+    pattern.chars().filter(outside).collect::<String>().replace("(..)", "")
+}
+
+fn formats(t: &mut Table) {
+    t.section("Formats", "");
+    row!(t, "e2m5".parse::<Format>(), ParseFormatError { .. });
+    row!(t, "".parse::<Format>(), ParseFormatError { .. });
+    row!(t, "one".parse::<F8E4M3FN>(), ParseFloat8Error::Syntax { .. });
+    row!(t, "-inf".parse::<F8E4M3FN>(), ParseFloat8Error::NoInfinity { .. });
+    let (format, overflow) = (Format::E4M3FN, Overflow::Saturate);
+    row!(t, encode_slice(format, overflow, &[1.0, 2.0], &mut [0; 3]), LengthError { .. });
+    row!(t, encode_slice_f16(format, overflow, &[], &mut [0; 1]), LengthError { .. });
+    row!(t, decode_slice(format, &[0x38; 4], &mut [0.0; 3]), LengthError { .. });
+    row!(t, decode_slice_bf16(format, &[0x38; 4], &mut []), LengthError { .. });
+    row!(t, packed::unpack(&[0; 2], 9), LengthError { .. });
+    row!(t, packed::decode(format, &[0; 2], 3), LengthError { .. });
+}
+
+fn scales(t: &mut Table) {
+    t.section("Scales", "");
+    row!(t, Scale::new(-1.0), ScaleError::OutOfRange(..));
+    row!(t, Scale::new(f32::NAN), ScaleError::OutOfRange(..));
+    row!(t, Scale::new(f32::INFINITY), ScaleError::OutOfRange(..));
+    row!(t, Scale::new(f32::MIN_POSITIVE / 2.0), ScaleError::OutOfRange(..));
+    row!(t, Scale::new(1e38), ScaleError::OutOfRange(..));
+    row!(t, Multiplier::new(f32::from_bits(1)), ScaleError::OutOfRange(..));
+    row!(t, Scales::new(PerToken, &[1.0, 2.0], 3), ScaleError::Count { .. });
+    row!(t, Scales::new(PerToken, &[1.0, -2.0], 2), ScaleError::OutOfRange(..));
+}
+
+fn tensors(t: &mut Table) {
+    let f8 = |g| Element::f8(Format::E5M2, g);
+    let x = HostTensor::from_f32(&[1.0; 6], [2, 3]).unwrap();
+    let coded = x.quantize(Format::E5M2, PerTensor).unwrap();
+    let three = Scales::new(PerToken, &[1.0; 3], 3).unwrap();
+    t.section(
+        "Tensors",
+        "`x` is f32 of shape \\[2, 3\\], `coded` the same as E5M2, `three` three scales per token; `f8(g)` is \
+         `Element::f8(Format::E5M2, g)`.",
+    );
+    row!(t, Layout::new([], Element::F32), TensorError::Shape(..));
+    row!(t, Layout::new([2, 0], Element::F32), TensorError::Shape(..));
+    row!(t, Layout::new([1 << 16, 1 << 16], Element::F16), TensorError::TooLarge(..));
+    row!(t, Layout::new([1 << 30, 5], Element::F32), TensorError::TooLarge(..));
+    row!(t, Layout::new([u32::MAX; 5], f8(PerToken)), TensorError::TooLarge(..));
+    row!(t, Layout::new([2, 3], f8(PerChannel { axis: 2 })), TensorError::Granularity { .. });
+    row!(t, Layout::new([2, 3], f8(PerBlock { rows: 1, cols: 0 })), TensorError::Granularity { .. });
+    row!(t, HostTensor::from_f32(&[], []), TensorError::Shape(..));
+    row!(t, HostTensor::from_f32(&[1.0; 5], [2, 3]), TensorError::Length { .. });
+    row!(t, HostTensor::from_f16(&[], [1]), TensorError::Length { .. });
+    row!(t, HostTensor::from_f32_as(DType::Bf16, &[1.0; 7], [2, 3]), TensorError::Length { .. });
+    row!(t, HostTensor::from_f32_as(DType::F8(Format::E5M2), &[1.0], [1]), TensorError::Kind { .. });
+    let one = Scales::per_tensor(Scale::ONE);
+    row!(t, HostTensor::from_codes(Format::E5M2, &[0; 5], [2, 3], one.clone()), TensorError::Length { .. });
+    row!(
+        t,
+        HostTensor::from_codes(Format::E5M2, &[0; 6], [2, 3], three.clone()),
+        TensorError::Scale(ScaleError::Count { .. })
+    );
+    row!(t, x.quantize(Format::E5M2, PerChannel { axis: 2 }), TensorError::Granularity { .. });
+    row!(t, x.quantize(Format::E5M2, PerBlock { rows: 1, cols: 32 }), TensorError::Unsupported { .. });
+    row!(
+        t,
+        x.quantize_with(Format::E5M2, three.clone(), Overflow::Saturate),
+        TensorError::Scale(ScaleError::Count { .. })
+    );
+    row!(t, coded.quantize(Format::E4M3FN, PerTensor), TensorError::Kind { .. });
+    row!(t, x.codes(), TensorError::Kind { .. });
+    row!(t, x.to_f16(), TensorError::Kind { .. });
+    row!(t, coded.to_bf16(), TensorError::Kind { .. });
+}
+
+fn descriptors(t: &mut Table, ctx: &Context) {
+    let f8 = |g| Element::f8(Format::E5M2, g);
+    let block = PerBlock { rows: 1, cols: 32 };
+    let (f, e5m2) = (DType::F32, Format::E5M2);
+    t.section(
+        "Descriptors",
+        "`ctx` is any context, `f` is `DType::F32`, `block` is `PerBlock { rows: 1, cols: 32 }`.",
+    );
+    row!(t, ctx.plan_blocking(&Gemm::new(0, 3, 4)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Gemm::new(2, 0, 4)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Gemm::new(2, 3, 0)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Gemm::new(1 << 16, 1, 1 << 16)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Gemm::new(2, 3, 4).a(f8(block))), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Gemm::new(2, 3, 4).a(f8(PerChannel { axis: 1 }))), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Gemm::new(2, 3, 4).b(f8(PerChannel { axis: 7 }))), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Gemm::new(2, 3, 4).out(f8(PerChannel { axis: 2 }))), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Gemm::new(2, 3, 4).out(f8(block))), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Gemm::new(2, 3, 4).bias(DType::F8(e5m2))), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Quantize::new([2, 0], f, e5m2, PerTensor)), Error::Descriptor(..));
+    row!(
+        t,
+        ctx.plan_blocking(&Quantize::new([2, 3], DType::F8(e5m2), e5m2, PerTensor)),
+        Error::Descriptor(..)
+    );
+    row!(
+        t,
+        ctx.plan_blocking(&Quantize::new([2, 3], f, e5m2, PerChannel { axis: 2 })),
+        Error::Descriptor(..)
+    );
+    row!(t, ctx.plan_blocking(&Quantize::new([2, 3], f, e5m2, block)), Error::Descriptor(..));
+    row!(t, Quantize::new([], f, e5m2, PerTensor).out(), DescriptorError { .. });
+    row!(t, ctx.plan_blocking(&Dequantize::new([], e5m2, PerTensor, f)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Dequantize::new([6], e5m2, PerToken, DType::F8(e5m2))), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Dequantize::new([6], e5m2, PerChannel { axis: 1 }, f)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Dequantize::new([6], e5m2, block, f)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Reduce::amax([0], Element::F32, PerTensor)), Error::Descriptor(..));
+    row!(
+        t,
+        ctx.plan_blocking(&Reduce::amax([6], Element::F32, PerChannel { axis: 1 })),
+        Error::Descriptor(..)
+    );
+    row!(t, ctx.plan_blocking(&Reduce::amax([6], Element::F32, block)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Reduce::amax([6], f8(block), PerTensor)), Error::Descriptor(..));
+}
+
+/// An operation of our own, whose kernels have the faults that those of the crate do not.
+#[derive(Clone, Debug, PartialEq)]
+struct Fill;
+
+/// Holds the kernel `cpu.slow` between its start and its end.
+static GATE: Barrier = Barrier::new(2);
+
+impl Operation for Fill {
+    const NAME: &'static str = "fill";
+    const KERNELS: &'static [Kernel<Self>] = &[
+        Kernel { name: "cpu.fussy", arithmetic: Arithmetic::F32, body: Body::Cpu { accepts: refuse, run } },
+        Kernel {
+            name: "cpu.slow",
+            arithmetic: Arithmetic::F32,
+            body: Body::Cpu { accepts: |_| Ok(()), run },
+        },
+        #[cfg(feature = "gpu")]
+        faulty::kernel("broken", faulty::broken),
+        #[cfg(feature = "gpu")]
+        faulty::kernel("lost", faulty::lost),
+        #[cfg(feature = "gpu")]
+        faulty::kernel("hungry", faulty::hungry),
+        #[cfg(feature = "gpu")]
+        faulty::RARE,
+    ];
+
+    fn operands(&self) -> Result<Vec<Operand>, DescriptorError> {
+        let out = Operand::write("out", [4], Element::F32);
+        Ok(vec![out.map_err(DescriptorError::layout(Self::NAME, "out"))?])
+    }
+
+    fn cost(&self) -> Cost {
+        Cost::default()
+    }
+
+    fn reference(&self, _: &Inputs) -> Outputs {
+        Outputs(vec![("out", vec![Real::exact(0.0); 4])])
+    }
+
+    fn cases() -> Vec<Case<Self>> {
+        vec![]
+    }
+}
+
+fn refuse(_: &Fill) -> Result<(), Refusal> {
+    Err(Refusal::Unfit("not on a Monday".into()))
+}
+
+fn run(_: &Fill, _: &mut HostArgs<'_>, _: Threads) {
+    GATE.wait();
+    GATE.wait();
+}
+
+#[cfg(feature = "gpu")]
+mod faulty {
+    use super::*;
+    use quarter::{gpu::*, shader::Shader, wgpu::Features};
+
+    type Scheduler = fn(&Fill, &Tuning, &Capabilities) -> Schedule;
+
+    pub const fn kernel(name: &'static str, schedule: Scheduler) -> Kernel<Fill> {
+        let (requires, arithmetic) = (Features::empty(), Arithmetic::F32);
+        Kernel { name, arithmetic, body: Body::Gpu { requires, tunings, schedule } }
+    }
+
+    pub const RARE: Kernel<Fill> = Kernel {
+        name: "rare",
+        arithmetic: Arithmetic::F32,
+        body: Body::Gpu { requires: Features::PIPELINE_STATISTICS_QUERY, tunings, schedule: broken },
+    };
+
+    fn tunings(_: &Fill, _: &Capabilities) -> Result<Vec<Tuning>, Refusal> {
+        Ok(vec![Tuning::new("", &[])])
+    }
+
+    fn stage(path: &'static str, text: &'static str) -> Stage {
+        Stage {
+            shader: Shader { path, text },
+            specialization: Specialization::default(),
+            footprint: Footprint { workgroup: [1, 1, 1], shared_bytes: 0 },
+            bindings: vec![bind(1, values("out"), Usage::Write)],
+            dispatch: Dispatch { grid: [1, 1, 1], params: Params::default() },
+        }
+    }
+
+    fn alone(stage: Stage) -> Schedule {
+        Schedule { stages: vec![stage], workspace: vec![] }
+    }
+
+    pub fn broken(_: &Fill, _: &Tuning, _: &Capabilities) -> Schedule {
+        let text = "#import lib/bits.wgsl\n\n@compute @workgroup_size(1)\nfn main() {\n    oops();\n}\n";
+        alone(stage("fill/broken.wgsl", text))
+    }
+
+    pub fn lost(_: &Fill, _: &Tuning, _: &Capabilities) -> Schedule {
+        alone(stage("fill/lost.wgsl", "#import lib/nothing.wgsl\n"))
+    }
+
+    pub fn hungry(_: &Fill, _: &Tuning, _: &Capabilities) -> Schedule {
+        let footprint = Footprint { workgroup: [1, 1, 1], shared_bytes: 1 << 20 };
+        alone(Stage { footprint, ..stage("fill/hungry.wgsl", "") })
+    }
+}
+
+fn plan<O: Operation>(ctx: &Context, op: &O, kernel: &str) -> Result<quarter::Plan<O>, Error> {
+    pollster::block_on(ctx.planner(op).kernel(kernel).build())
+}
+
+fn planning(t: &mut Table, cpu: &Context) {
+    t.section(
+        "Planning",
+        "`plan(ctx, op, kernel)` forces a kernel: `ctx.planner(op).kernel(kernel).build()`. `tune(kernel, tuning)` \
+         forces a variant for `Gemm::new(2, 3, 4)` on `portable`. `Fill` is an operation of the \
+         test, with kernels that refuse or fail; `portable` is a GPU held to WebGPU's default limits, \
+         `wide` quantises 2¹³ by 2¹³ f32, `hardware` is `Capabilities::portable()`: no software device.",
+    );
+    row!(t, plan(cpu, &Gemm::new(2, 3, 4), "tiled"), Error::NoSuchKernel { .. });
+    row!(t, plan(cpu, &Reduce::amax([6], Element::F32, PerTensor), ""), Error::NoSuchKernel { .. });
+    row!(t, plan(cpu, &Fill, "cpu.fussy"), Error::Unsupported { .. });
+}
+
+fn binding(t: &mut Table, cpu: &Context) {
+    let up = |shape: [u32; 2]| {
+        let x = HostTensor::from_f32(&vec![1.0; (shape[0] * shape[1]) as usize], shape).unwrap();
+        (cpu.upload_blocking(&x).unwrap(), x)
+    };
+    let ((a, host), (b, _), (out, _)) = (up([2, 4]), up([4, 4]), up([2, 4]));
+    let bias = cpu.upload_blocking(&HostTensor::from_f32(&[0.0; 4], [4]).unwrap()).unwrap();
+    let half =
+        cpu.upload_blocking(&HostTensor::from_f32_as(DType::F16, &[1.0; 16], [4, 4]).unwrap()).unwrap();
+    let coded = |g| cpu.upload_blocking(&host.quantize(Format::E5M2, g).unwrap()).unwrap();
+    let (per_tensor, per_token) = (coded(PerTensor), coded(PerToken));
+    let one = cpu.empty_blocking(&Layout::new([1], Element::F32).unwrap()).unwrap();
+    let foreign = Context::cpu().upload_blocking(&host).unwrap();
+    let plain = cpu.plan_blocking(&Gemm::new(2, 4, 4)).unwrap();
+    let biased = cpu.plan_blocking(&Gemm::new(2, 4, 4).bias(DType::F32)).unwrap();
+    let from_f8 = cpu.plan_blocking(&Gemm::new(2, 4, 4).a(per_tensor.layout().element())).unwrap();
+    let amax = cpu.plan_blocking(&Reduce::amax([1], Element::F32, PerTensor)).unwrap();
+    t.section(
+        "Binding",
+        "`plain` is a plan of `Gemm::new(2, 4, 4)`, `biased` of the same with an f32 bias, `from_f8` with `a` in E5M2, one \
+         scale; `amax` of `Reduce::amax([1], Element::F32, PerTensor)`. `a`, `b`, `out` fit `plain`; `foreign` is an `a` of \
+         another context.",
+    );
+    row!(t, plain.bind(&Slots(vec![("a", &a), ("b", &b)])), Error::Argument { role: "out", .. });
+    row!(t, plain.bind(&Slots::default()), Error::Argument { role: "a", .. });
+    row!(t, biased.bind(&GemmArgs::new(&a, &b, &out)), Error::Argument { role: "bias", .. });
+    row!(t, plain.bind(&GemmArgs::new(&a, &b, &out).bias(&bias)), Error::Argument { role: "bias", .. });
+    row!(
+        t,
+        plain.bind(&Slots(vec![("a", &a), ("b", &b), ("out", &out), ("c", &a)])),
+        Error::Argument { role: "c", .. }
+    );
+    row!(
+        t,
+        plain.bind(&Slots(vec![("a", &a), ("b", &b), ("out", &out), ("a", &a)])),
+        Error::Argument { role: "a", .. }
+    );
+    row!(t, plain.bind(&GemmArgs::new(&a, &a, &out)), Error::Argument { role: "b", .. });
+    row!(t, plain.bind(&GemmArgs::new(&a, &half, &out)), Error::Argument { role: "b", .. });
+    row!(t, plain.bind(&GemmArgs::new(&per_tensor, &b, &out)), Error::Argument { role: "a", .. });
+    row!(t, from_f8.bind(&GemmArgs::new(&per_token, &b, &out)), Error::Argument { role: "a", .. });
+    row!(t, plain.bind(&GemmArgs::new(&a, &b, &a)), Error::Argument { role: "out", .. });
+    row!(t, plain.bind(&GemmArgs::new(&out, &b, &out.clone())), Error::Argument { role: "out", .. });
+    row!(t, amax.bind(&ReduceArgs::new(&one, &one)), Error::Argument { role: "out", .. });
+    row!(t, plain.bind(&GemmArgs::new(&foreign, &b, &out)), Error::WrongContext { .. });
+    // What may be shared: two operands that are only read.
+    let square = cpu.plan_blocking(&Gemm::new(4, 4, 4)).unwrap();
+    let square_out = cpu.empty_blocking(b.layout()).unwrap();
+    assert!(square.bind(&GemmArgs::new(&b, &b, &square_out)).is_ok());
+}
+
+fn running(t: &mut Table, cpu: &Context) {
+    let other = Context::cpu();
+    let tensor = |ctx: &Context| ctx.empty_blocking(&Layout::new([4], Element::F32).unwrap()).unwrap();
+    let (out, foreign) = (tensor(cpu), tensor(&other));
+    let of =
+        |ctx: &Context, out| plan(ctx, &Fill, "cpu.slow").unwrap().bind(&Slots(vec![("out", out)])).unwrap();
+    let (fill, theirs) = (of(cpu, &out), of(&other, &foreign));
+    let coded = Layout::new([2, 2], Element::f8(Format::E5M2, PerToken)).unwrap();
+    let three = Scales::new(PerToken, &[1.0; 3], 3).unwrap();
+    let channels = Scales::new(PerChannel { axis: 0 }, &[1.0; 2], 2).unwrap();
+    t.section(
+        "Running and copying",
+        "`foreign` is a tensor and `theirs` a bound of another context; `coded` is the layout of a 2 by 2 tensor with one \
+         scale per token, `three` three such scales, `channels` two of another granularity. `fill` is a bound that writes \
+         `out`, which another thread is running in the last two calls.",
+    );
+    row!(t, cpu.run([&theirs]), Error::WrongContext { .. });
+    row!(t, cpu.download_blocking(&foreign), Error::WrongContext { .. });
+    row!(
+        t,
+        pollster::block_on(cpu.empty_scaled(&coded, &three)),
+        Error::Tensor(TensorError::Scale(ScaleError::Count { .. }))
+    );
+    row!(
+        t,
+        pollster::block_on(cpu.empty_scaled(&coded, &channels)),
+        Error::Tensor(TensorError::Scales { .. })
+    );
+    row!(
+        t,
+        pollster::block_on(cpu.empty_scaled(out.layout(), &three)),
+        Error::Tensor(TensorError::Scales { .. })
+    );
+    thread::scope(|s| {
+        s.spawn(|| cpu.run([&fill]).unwrap());
+        GATE.wait();
+        row!(t, cpu.download_blocking(&out), Error::Busy { .. });
+        row!(t, cpu.run([&fill]), Error::Busy { .. });
+        GATE.wait();
+    });
+}
+
+#[cfg(feature = "gpu")]
+mod on_gpu {
+    use super::*;
+    use quarter::{
+        gpu::{Capabilities, Tuning},
+        ops::problem::Problem,
+        shader::{ComposeError, LIBRARY, Shader, compose},
+        wgpu,
+    };
+
+    pub fn planning(t: &mut Table, portable: &Context) {
+        row!(t, plan(portable, &Gemm::new(2, 3, 4), "cpu"), Error::NoSuchKernel { .. });
+        row!(t, plan(portable, &Gemm::new(1, 1, 1 << 26), "tiled"), Error::Unsupported { .. });
+        let wide = Quantize::new([1 << 13, 1 << 13], DType::F32, Format::E4M3FN, PerTensor);
+        row!(t, portable.plan_blocking(&wide), Error::Unsupported { .. });
+        let hardware = Capabilities::portable();
+        row!(t, Problem::tunings(&Gemm::new(2, 3, 4), "register", &hardware), Refusal::Unfit(..));
+        let tune = |kernel, tuning| {
+            pollster::block_on(portable.planner(&Gemm::new(2, 3, 4)).tuning(kernel, tuning).build())
+        };
+        row!(t, tune("tiled", Tuning::new("b8x8x16", &[("BM", 8), ("BN", 8)])), Error::Unsupported { .. });
+        row!(t, tune("tiled", Tuning::new("", &[])), Error::Unsupported { .. });
+        row!(t, tune("tile", Tuning::new("", &[])), Error::NoSuchKernel { .. });
+        row!(t, plan(portable, &Fill, "hungry"), Error::Unsupported { .. });
+        row!(t, plan(portable, &Fill, "rare"), Error::Unsupported { .. });
+        row!(t, plan(portable, &Fill, "lost"), Error::Compile { .. });
+        row!(t, plan(portable, &Fill, "broken"), Error::Compile { .. });
+    }
+
+    pub fn running(t: &mut Table, cpu: &Context, gpu: &Context, portable: &Context) {
+        let host = HostTensor::from_f32(&[1.0; 4], [4]).unwrap();
+        let layout = Layout::new([1], Element::F32).unwrap();
+        let amax = Reduce::amax([4], Element::F32, PerTensor);
+        let bound = |ctx: &Context| {
+            let (x, out) = (ctx.upload_blocking(&host).unwrap(), ctx.empty_blocking(&layout).unwrap());
+            let plan = ctx.plan_blocking(&amax).unwrap();
+            (plan.bind(&ReduceArgs::new(&x, &out)).unwrap(), plan, x, out)
+        };
+        let ((on_cpu, _, _, cpu_out), (on_gpu, gpu_plan, gpu_x, gpu_out)) = (bound(cpu), bound(gpu));
+        let big = Layout::new([1 << 13, 1 << 14], Element::F32).unwrap();
+        let (device, _) = gpu.wgpu().unwrap();
+        t.section(
+            "Two backends",
+            "`on_cpu` and `on_gpu` are bounds of the contexts `cpu` and `gpu`, `cpu_out`, `gpu_x`, `gpu_out` and `gpu_plan` \
+             what belongs to them; `pass` is a compute pass of the caller. `big` is the layout of 512 MiB.",
+        );
+        let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+        row!(t, on_cpu.encode(&mut pass), Error::NotOnGpu(..));
+        drop(pass);
+        row!(t, gpu.run([&on_gpu, &on_cpu]), Error::WrongContext { .. });
+        row!(t, cpu.run([&on_gpu]), Error::WrongContext { .. });
+        row!(t, gpu.download_blocking(&cpu_out), Error::WrongContext { .. });
+        row!(t, cpu.download_blocking(&gpu_out), Error::WrongContext { .. });
+        row!(t, portable.download_blocking(&gpu_out), Error::WrongContext { .. });
+        row!(t, gpu_plan.bind(&ReduceArgs::new(&gpu_x, &cpu_out)), Error::WrongContext { .. });
+        row!(t, portable.empty_blocking(&big), Error::OutOfMemory { .. });
+    }
+
+    /// What becomes of a context whose device is gone, by a device of its own.
+    pub fn lost(t: &mut Table) {
+        let lost = common::gpu();
+        let host = HostTensor::from_f32(&[1.0; 4], [4]).unwrap();
+        let x = lost.upload_blocking(&host).unwrap();
+        let out = lost.empty_blocking(&Layout::new([1], Element::F32).unwrap()).unwrap();
+        let op = Reduce::amax([4], Element::F32, PerTensor);
+        let bound = lost.plan_blocking(&op).unwrap().bind(&ReduceArgs::new(&x, &out)).unwrap();
+        let device = lost.wgpu().unwrap().0;
+        device.destroy();
+        device.poll(wgpu::PollType::Poll).unwrap();
+        t.section(
+            "Lost devices",
+            "`lost` is a context whose device was destroyed; `x`, `bound` belong to it.",
+        );
+        row!(t, lost.upload_blocking(&host), Error::DeviceLost(..));
+        row!(t, lost.download_blocking(&x), Error::DeviceLost(..));
+        row!(t, lost.plan_blocking(&op), Error::DeviceLost(..));
+        row!(t, lost.run([&bound]), Error::DeviceLost(..));
+    }
+
+    pub fn shaders(t: &mut Table) {
+        let compose = |text| compose(Shader { path: "op/kernel.wgsl", text }, LIBRARY, &[]);
+        t.section(
+            "Shader files",
+            "`compose(text)` composes that text as `op/kernel.wgsl`, with no names defined.",
+        );
+        row!(t, compose("\n#import lib/none.wgsl\n"), ComposeError { line: 2, .. });
+        row!(t, compose("#import lib/scale.wgsl x\n"), ComposeError { line: 1, .. });
+        row!(t, compose("#import lib/scale.wgsl x=a\n"), ComposeError { .. });
+        row!(t, compose("let a = $b;\n"), ComposeError { line: 1, .. });
+        row!(t, compose("#ifdef A\nlet a = 1;\n"), ComposeError { line: 2, .. });
+        row!(t, compose("#else\n"), ComposeError { line: 1, .. });
+        row!(t, compose("#endif\n"), ComposeError { line: 1, .. });
+        row!(t, compose("#include <a>\n"), ComposeError { line: 1, .. });
+    }
+}
+
+/// Requests for a device: one in a process in which wgpu has no backend, one for too much.
+#[cfg(feature = "gpu")]
+fn no_device(t: &mut Table) {
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+    child.args(["--exact", "a_request_finds_a_device_or_says_why_not", "--nocapture"]);
+    let out = child.env("WGPU_BACKEND", "noop").output().unwrap();
+    let told = String::from_utf8_lossy(&out.stdout).into_owned();
+    let message = told.lines().find_map(|l| Some(l.split_once("NoAdapter: ")?.1.to_owned()));
+    t.section(
+        "No device",
+        "The first call on a machine without a GPU; `limits` asks for 1000 bind groups, which no device has.",
+    );
+    t.row("Context::request_blocking()", "Error::NoAdapter(..)", out.status.success(), message);
+    let limits = quarter::wgpu::Limits { max_bind_groups: 1000, ..Default::default() };
+    let builder = Context::builder().software(true);
+    row!(t, builder.limits(limits).request_blocking(), Error::NoDevice(..));
+}
+
+#[cfg(feature = "gpu")]
+#[test]
+fn a_request_finds_a_device_or_says_why_not() {
+    match Context::request_blocking() {
+        Ok(ctx) => println!("{}", ctx.name()),
+        Err(e @ Error::NoAdapter(_)) => println!("NoAdapter: {e}"),
+        Err(e) => panic!("{e:?}"),
+    }
+    // The fallback is told by `on`, and only where it was asked for.
+    let ctx = Context::builder().fallback(quarter::Fallback::NoAdapter).request_blocking().unwrap();
+    assert_eq!(ctx.on() == quarter::On::Cpu, Context::request_blocking().is_err());
+}
+
+#[test]
+fn every_wrong_call_is_in_the_document() {
+    let cpu = Context::builder().threads(Threads::new(2)).cpu();
+    let mut table = Table::new();
+    let t = &mut table;
+    formats(t);
+    scales(t);
+    tensors(t);
+    descriptors(t, &cpu);
+    planning(t, &cpu);
+    #[cfg(feature = "gpu")]
+    let (gpu, portable) = {
+        let (gpu, portable) = (common::gpu(), common::portable_gpu());
+        t.adapters = vec![gpu.name(), portable.name()];
+        on_gpu::planning(t, &portable);
+        (gpu, portable)
+    };
+    binding(t, &cpu);
+    running(t, &cpu);
+    #[cfg(feature = "gpu")]
+    {
+        on_gpu::running(t, &cpu, &gpu, &portable);
+        on_gpu::lost(t);
+        no_device(t);
+        on_gpu::shaders(t);
+    }
+    println!("{} wrong calls", t.rows);
+    assert!(t.faults.is_empty(), "{} calls went otherwise:\n{}", t.faults.len(), t.faults.join("\n"));
+    // Without a GPU a part of the rows is missing.
+    #[cfg(feature = "gpu")]
+    compare(&t.text);
+}
+
+/// The document holds exactly this text; with `UPDATE` set it is made to.
+#[cfg(feature = "gpu")]
+fn compare(text: &str) {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/errors.md");
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&path, text).unwrap();
+        return;
+    }
+    let kept = std::fs::read_to_string(&path).unwrap_or_default();
+    let mut lines = kept.lines();
+    let changed = text.lines().find(|line| lines.next() != Some(*line));
+    assert!(
+        kept == text,
+        "docs/errors.md differs, first at\n{}\nIf that is meant: UPDATE=1 cargo test --test errors",
+        changed.unwrap_or("its end")
+    );
+}
