@@ -41,14 +41,14 @@ use crate::{
 /// ```
 /// use quarter::{Context, dtype::Format, scale::Granularity, tensor::*, ops::*};
 /// let ctx = Context::cpu();
-/// let w = HostTensor::from_f32(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], [2, 3])?;
+/// let w = HostTensor::from_f32(&[1.0, 2.0, 3.5, 0.5, 1.0, -1.75], [2, 3])?;
 /// let w = ctx.upload_blocking(&w.quantize(Format::E4M3FN, Granularity::PerChannel { axis: 0 })?)?;
 /// let x = ctx.upload_blocking(&HostTensor::from_f32(&[1.0, 0.0, -1.0], [1, 3])?)?;
 /// let gemm = Gemm::new(1, 2, 3).b(w.layout().element()); // one byte per weight
 /// let y = ctx.empty_blocking(&Layout::new([1, 2], Element::F32)?)?;
 /// ctx.run([&ctx.plan_blocking(&gemm)?.bind(&GemmArgs::new(&x, &w, &y))?])?;
 /// let y = ctx.download_blocking(&y)?.to_f32();
-/// assert!((y[0] + 2.0).abs() < 0.1 && (y[1] + 2.0).abs() < 0.1);
+/// assert_eq!(y, [-2.5, 2.25]); // exact: these weights are codes × 2^-7 and 2^-8
 /// # Ok::<(), quarter::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
