@@ -510,6 +510,10 @@ impl Context {
                         }
                     }
                 },
+                #[cfg(feature = "gpu")]
+                Backend::Cpu { .. } if choice.tuning().is_some() => {
+                    refusals.push((k.name, Refusal::Unfit("a CPU kernel has no variants".to_owned())));
+                }
                 Backend::Cpu { .. } => match problem.accepts(k.name) {
                     Err(r) => refusals.push((k.name, r)),
                     Ok(()) => {

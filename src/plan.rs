@@ -309,6 +309,9 @@ impl Bound {
     ///
     /// # Errors
     /// [`Error::NotOnGpu`] for a plan of the CPU backend.
+    ///
+    /// # Panics
+    /// In wgpu, if the pass belongs to another device: a pass does not tell whose it is.
     #[cfg(feature = "gpu")]
     pub fn encode(&self, pass: &mut wgpu::ComputePass<'_>) -> Result<(), Error> {
         match &self.0.body {

@@ -89,7 +89,7 @@ fn report(ctx: &Context, table: &BTreeMap<String, Tally>) {
             t.failed.len()
         );
     }
-    println!("{text}");
+    common::show(&text);
     let failed: Vec<&String> = table.values().flat_map(|t| &t.failed).collect();
     for f in failed.iter().take(40) {
         println!("FAILED {f}");

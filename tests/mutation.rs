@@ -36,10 +36,11 @@ fn operands(ctx: &Context) {
             }
         }
     }
-    println!("{}\n| kernel | mutant | caught | of |\n|---|---|---|---|", ctx.name());
+    let mut text = format!("{}\n| kernel | mutant | caught | of |\n|---|---|---|---|\n", ctx.name());
     for ((kernel, mutant), (caught, of)) in &table {
-        println!("| {kernel} | {mutant} | {caught} | {of} |");
+        text += &format!("| {kernel} | {mutant} | {caught} | {of} |\n");
     }
+    common::show(&text);
     assert!(
         survivors.is_empty(),
         "{} survived: {:#?}",
@@ -147,7 +148,7 @@ fn shaders() {
     use std::sync::Arc;
     let ctx = common::gpu();
     let caps = ctx.capabilities().unwrap();
-    println!("| kernel | instead of | stands | caught by |\n|---|---|---|---|");
+    let mut text = "| kernel | instead of | stands | caught by |\n|---|---|---|---|\n".to_owned();
     let mut survivors = vec![];
     // What suits software adapters only can be broken only there.
     let here = |kernel: &str| kernel != "register" || common::software(&ctx);
@@ -182,9 +183,12 @@ fn shaders() {
         }
         assert!(tried > 0, "{op}.{kernel}: no shader holds `{find}`: the mutant is stale");
         match caught {
-            Some(by) => println!("| {op}.{kernel} | `{}` | `{replace}` | {by} |", find.replace('\n', " ")),
+            Some(by) => {
+                text += &format!("| {op}.{kernel} | `{find}` | `{replace}` | {by} |\n").replace("\n  ", " ");
+            }
             None => survivors.push(format!("{op}.{kernel}: `{find}` -> `{replace}` ({tried} cases)")),
         }
     }
+    common::show(&text);
     assert!(survivors.is_empty(), "survived: {survivors:#?}");
 }

@@ -22,6 +22,12 @@ pub fn portable_gpu() -> Context {
     ctx.expect("tests need a Vulkan driver; ./test installs a software one")
 }
 
+/// Prints a report where the test harness does not hide it: the tables are what a run is for.
+pub fn show(text: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
 /// Whether the context computes on a software adapter.
 pub fn software(ctx: &Context) -> bool {
     #[cfg(feature = "gpu")]
