@@ -584,11 +584,16 @@ impl Context {
     /// # Errors
     /// [`Error::DeviceLost`].
     pub async fn finish(&self) -> Result<(), Error> {
+        self.wait(false).await
+    }
+
+    async fn wait(&self, drive: bool) -> Result<(), Error> {
+        let _ = drive;
         match &self.0.backend {
             #[cfg(feature = "gpu")]
             Backend::Gpu(g) => {
                 g.alive()?;
-                gpu::finish(&g.device, &g.queue, g.own).await
+                gpu::finish(&g.device, &g.queue, g.own || drive).await
             }
             Backend::Cpu { .. } => Ok(()),
         }
@@ -612,6 +617,22 @@ impl Context {
     /// As there.
     pub fn empty_blocking(&self, layout: &Layout) -> Result<DeviceTensor, Error> {
         pollster::block_on(self.empty(layout))
+    }
+
+    /// [`empty_scaled`](Self::empty_scaled), blocking.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn empty_scaled_blocking(&self, layout: &Layout, scales: &Scales) -> Result<DeviceTensor, Error> {
+        pollster::block_on(self.empty_scaled(layout, scales))
+    }
+
+    /// [`finish`](Self::finish), blocking.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn finish_blocking(&self) -> Result<(), Error> {
+        pollster::block_on(self.wait(true))
     }
 
     /// [`download`](Self::download), blocking.

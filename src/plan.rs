@@ -89,6 +89,15 @@ impl<'c, O: Operation> Planner<'c, O> {
         );
         Ok(Plan { any: any.await?, op: PhantomData })
     }
+
+    /// [`build`](Self::build), blocking.
+    ///
+    /// # Errors
+    /// As there.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn build_blocking(self) -> Result<Plan<O>, Error> {
+        pollster::block_on(self.build())
+    }
 }
 
 /// A problem compiled for one context; bind it to tensors as often as you like. Cheap to clone.

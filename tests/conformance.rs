@@ -41,7 +41,7 @@ fn conform_half(ctx: &Context, half: usize) -> BTreeMap<String, Tally> {
             for (kernel, choices) in common::choices(ctx, &*case.op).into_iter().skip(half).step_by(2) {
                 let tally = table.entry(format!("{} {kernel}", entry.name)).or_default();
                 // Variants beside the default run where the shapes are, not on every mix of formats.
-                let variants = if case.purpose == Purpose::Smoke { choices.len() } else { 1 };
+                let variants = if case.purpose == Purpose::Edge { 1 } else { choices.len() };
                 for choice in choices.into_iter().take(variants) {
                     match pollster::block_on(run.compare(ctx, &choice, None)) {
                         Ok(c) => {

@@ -91,7 +91,9 @@ fn contexts(software: bool) -> Result<Vec<Context>, Error> {
     let mut all = vec![builder.cpu()];
     match gpu {
         Ok(gpu) => all.push(gpu),
-        Err(e @ (Error::NoAdapter(_) | Error::NoDevice(_))) => println!("CPU only: {e}"),
+        Err(e @ (Error::NoAdapter(_) | Error::NoDevice(_))) => {
+            println!("CPU only (`-- --software` takes a software adapter): {e}")
+        }
         Err(e) => return Err(e),
     }
     all.iter().for_each(|ctx| println!("{:?}: {}", ctx.on(), ctx.name()));

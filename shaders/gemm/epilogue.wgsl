@@ -20,6 +20,7 @@ struct Params {
     out_row_groups: u32,
     out_by_column: u32,
     bias_quads: u32,
+    col_tiles: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(8) var<storage, read> nan: array<u32>;

@@ -1,15 +1,21 @@
 // C = A · Bᵀ straight from storage, 8 × 4 results per invocation, no workgroup memory in the main loop: what software
 // adapters run fastest. Rows beyond the matrix are read as its last one and never stored.
 #import gemm/epilogue.wgsl
+#import lib/grid.wgsl
 #import lib/operand.wgsl x=a X=A at=1
 #import lib/operand.wgsl x=b X=B at=3
 
 override THREADS: u32;
 
 @compute @workgroup_size(THREADS)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let row = 8u * group.y;
-    let quad = group.x * THREADS + lane;
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let tile = linear_group(group, groups);
+    let row = tile / params.col_tiles * 8u;
+    let quad = tile % params.col_tiles * THREADS + lane;
     let last_row = params.m - 1u;
     let last_col = params.cols - 1u;
     let a0 = min(row, last_row) * params.a_quads;

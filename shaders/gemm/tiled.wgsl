@@ -1,6 +1,7 @@
 // C = A · Bᵀ in tiles of BM × BN, K in steps of 16 through workgroup memory; every invocation has 4 × 4 results.
 // Asks for nothing but WebGPU's default limits.
 #import gemm/epilogue.wgsl
+#import lib/grid.wgsl
 #import lib/operand.wgsl x=a X=A at=1
 #import lib/operand.wgsl x=b X=B at=3
 
@@ -30,9 +31,14 @@ fn read_b(row: u32, k: u32) -> vec4<f32> {
 }
 
 @compute @workgroup_size(THREADS)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let row0 = group.y * BM;
-    let col0 = group.x * BN;
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let tile = linear_group(group, groups);
+    let row0 = tile / params.col_tiles * BM;
+    let col0 = tile % params.col_tiles * BN;
     let across = BN / 4u;
     let my_col = lane % across;
     let my_row = lane / across;

@@ -24,5 +24,7 @@ pub(crate) fn magnitude(v: f32) -> u32 {
 /// v × inv_scale with subnormal v as zero, sign kept: what a GPU that flushes subnormals computes.
 pub(crate) fn scaled(v: f32, inv_scale: f32) -> f32 {
     let kept = if v.abs() < f32::MIN_POSITIVE { 0.0f32.copysign(v) } else { v };
-    kept * inv_scale
+    let product = kept * inv_scale;
+    // Inf × 0: the processor would choose a sign.
+    if product.is_nan() { f32::NAN.copysign(v) } else { product }
 }

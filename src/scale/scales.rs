@@ -70,6 +70,10 @@ impl Scales {
     /// # Errors
     /// [`ScaleError::Count`] for a wrong number of scales, [`ScaleError::OutOfRange`] for one that cannot be.
     pub fn new(granularity: Granularity, scales: &[f32], groups: usize) -> Result<Self, ScaleError> {
+        let fits = groups == 1 || (groups > 1 && granularity != Granularity::PerTensor);
+        if !fits {
+            return Err(ScaleError::Groups { groups, granularity });
+        }
         if scales.len() != groups {
             return Err(ScaleError::Count { expected: groups, got: scales.len(), granularity });
         }
@@ -123,6 +127,7 @@ impl Scales {
     }
 
     fn at(&self, array: usize, group: usize) -> usize {
+        assert!(group < self.groups, "group {group} of {}", self.groups);
         match self.granularity {
             Granularity::PerTensor => array,
             _ => 4 + array * self.groups.next_multiple_of(4) + group,
@@ -130,16 +135,25 @@ impl Scales {
     }
 
     /// Scale of a group.
+    ///
+    /// # Panics
+    /// As an index: if there is no such group.
     pub fn scale_of(&self, group: usize) -> f32 {
         f32::from_bits(self.words[self.at(0, group)])
     }
 
     /// Inverse scale of a group.
+    ///
+    /// # Panics
+    /// As an index: if there is no such group.
     pub fn inv_scale_of(&self, group: usize) -> f32 {
         f32::from_bits(self.words[self.at(1, group)])
     }
 
     /// max |real| of a group, as seen when its codes were written.
+    ///
+    /// # Panics
+    /// As an index: if there is no such group.
     pub fn amax_of(&self, group: usize) -> f32 {
         f32::from_bits(self.words[self.at(2, group)])
     }

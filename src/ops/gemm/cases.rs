@@ -18,41 +18,44 @@ fn kinds() -> Vec<Element> {
     [Element::F32, Element::F16, Element::BF16].into_iter().chain(coded).collect()
 }
 
+/// 1, primes, around every tile edge, K of one and of more than any bound could judge.
+const ODD: [(u32, u32, u32); 13] = [
+    (1, 1, 1),
+    (1, 7, 5),
+    (2, 3, 65_537),
+    (7, 1, 13),
+    (8, 32, 16),
+    (9, 33, 17),
+    (13, 17, 19),
+    (31, 127, 15),
+    (33, 129, 1),
+    (63, 65, 47),
+    (64, 64, 64),
+    (65, 63, 49),
+    (127, 31, 3),
+];
+
 pub(super) fn all() -> Vec<Case<Gemm>> {
     let mut all = vec![];
     let mut add = |label: String, purpose, data, op| all.push(Case::new(label, purpose, data, op));
     let weights = PerChannel { axis: 0 };
 
-    // Every mix of operands, at a shape that is a multiple of nothing.
-    for a in kinds() {
-        for b in kinds() {
-            let op = Gemm::new(5, 11, 23).a(a).b(b);
+    // Every mix of operands, at a shape that is a multiple of nothing and at one of the odd ones in turn.
+    let mixes = kinds().into_iter().flat_map(|a| kinds().into_iter().map(move |b| (a, b)));
+    for ((a, b), odd) in mixes.zip(ODD.into_iter().cycle()) {
+        for (m, n, k) in [(5, 11, 23), odd] {
             for data in [Data::SmallIntegers, Data::Random] {
-                add(format!("{}x{} {data:?}", a.dtype(), b.dtype()), Purpose::Edge, data, op.clone());
+                let label = format!("{m}x{n}x{k} {}x{}, any mix, {data:?}", a.dtype(), b.dtype());
+                add(label, Purpose::Edge, data, Gemm::new(m, n, k).a(a).b(b));
             }
         }
     }
-    // Every shape: 1, primes, around every tile edge, K of one and of more than any bound could judge.
     let (x, w) = (e4m3(PerToken), e4m3(weights));
-    for (m, n, k) in [
-        (1, 1, 1),
-        (1, 7, 5),
-        (2, 3, 65_537),
-        (7, 1, 13),
-        (8, 32, 16),
-        (9, 33, 17),
-        (13, 17, 19),
-        (31, 127, 15),
-        (33, 129, 1),
-        (63, 65, 47),
-        (64, 64, 64),
-        (65, 63, 49),
-        (127, 31, 3),
-    ] {
+    for (m, n, k) in ODD {
         for (a, b) in [(x, w), (Element::F32, w), (Element::F16, Element::f8(Format::E5M2, PerTensor))] {
             for data in [Data::SmallIntegers, Data::Random] {
                 let label = format!("{m}x{n}x{k} {}x{} {data:?}", a.dtype(), b.dtype());
-                let purpose = if m * n <= 300 && k < 100 { Purpose::Smoke } else { Purpose::Edge };
+                let purpose = if m * n <= 300 && k < 100 { Purpose::Smoke } else { Purpose::Typical };
                 add(label, purpose, data, Gemm::new(m, n, k).a(a).b(b));
             }
         }

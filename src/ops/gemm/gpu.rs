@@ -64,9 +64,10 @@ fn operands(stage: StageBuilder, l: &Layouts) -> StageBuilder {
     stage.operand("a", 1, a).scale("a", 2, a).operand("b", 3, b).scale("b", 4, b)
 }
 
-/// The product itself, in the shader of `stage`; `across` columns and `down` rows of the output per workgroup.
+/// The whole schedule, its product in the shader of `stage`; `tile` columns and rows of the output per workgroup.
 fn product(
     o: &Gemm,
+    caps: &Capabilities,
     stage: StageBuilder,
     tuning: &Tuning,
     threads: u32,
@@ -74,6 +75,9 @@ fn product(
     shared: u32,
 ) -> Schedule {
     let l = layouts(o);
+    // Padding columns are written too.
+    let col_tiles = (4 * l.out.row_quads()).div_ceil(tile.0);
+    let tiles = u64::from(col_tiles) * u64::from(o.m.div_ceil(tile.1));
     let map = binding::group_map(&l.out);
     let params = Params::new(&[
         ("m", o.m),
@@ -84,7 +88,7 @@ fn product(
         ("out_quads", l.out.row_quads()),
     ])
     .and(&binding::out_groups(&l.out, map))
-    .and(&[("bias_quads", l.bias.as_ref().map_or(1, Layout::row_quads))]);
+    .and(&[("bias_quads", l.bias.as_ref().map_or(1, Layout::row_quads)), ("col_tiles", col_tiles)]);
     let mut stage = operands(stage, &l);
     if let Some(bias) = &l.bias {
         stage = stage.define("BIAS").operand("bias", 5, bias.element());
@@ -96,18 +100,11 @@ fn product(
     for (name, value) in &tuning.values {
         stage = stage.constant(name, *value);
     }
-    // Padding columns are written too.
-    let (across, down) = tile;
-    let grid = [(4 * l.out.row_quads()).div_ceil(across), o.m.div_ceil(down), 1];
     let shared = shared + binding::output_shared(o.out);
-    let main = stage.build([threads, 1, 1], shared, Dispatch { grid, params });
-    let workspace = vec![4 * (u64::from(o.m) + u64::from(o.n))];
-    Schedule { stages: vec![main], workspace }
-}
-
-fn whole(o: &Gemm, caps: &Capabilities, main: Schedule) -> Schedule {
-    let stages = before(&layouts(o), caps).into_iter().chain(main.stages).collect();
-    Schedule { stages, ..main }
+    let main = stage.build([threads, 1, 1], shared, Dispatch::linear(tiles, params, caps));
+    let mut stages = before(&l, caps);
+    stages.push(main);
+    Schedule { stages, workspace: vec![4 * (u64::from(o.m) + u64::from(o.n))] }
 }
 
 pub(super) fn register(o: &Gemm, t: &Tuning, caps: &Capabilities) -> Schedule {
@@ -116,7 +113,7 @@ pub(super) fn register(o: &Gemm, t: &Tuning, caps: &Capabilities) -> Schedule {
     let (stage, fold_a) = StageBuilder::new(shader!("gemm/register.wgsl")).by_f16("a", o.a);
     let (stage, fold_b) = stage.by_f16("b", o.b);
     let stage = stage.constant_f32("FOLD", 2f32.powi(fold_a + fold_b));
-    whole(o, caps, product(o, stage, t, threads, (4 * threads, 8), 0))
+    product(o, caps, stage, t, threads, (4 * threads, 8), 0)
 }
 
 pub(super) fn tiled(o: &Gemm, t: &Tuning, caps: &Capabilities) -> Schedule {
@@ -126,5 +123,5 @@ pub(super) fn tiled(o: &Gemm, t: &Tuning, caps: &Capabilities) -> Schedule {
     t.values.push(("THREADS", threads));
     // Sixteen k of both tiles, each with one vector of padding.
     let shared = 16 * 16 * ((bm / 4 + 1) + (bn / 4 + 1));
-    whole(o, caps, product(o, StageBuilder::new(shader!("gemm/tiled.wgsl")), &t, threads, (bn, bm), shared))
+    product(o, caps, StageBuilder::new(shader!("gemm/tiled.wgsl")), &t, threads, (bn, bm), shared)
 }
