@@ -160,8 +160,13 @@ fn shaders() {
         let cases: Vec<Case<Arc<dyn Problem>>> = (entry.cases)();
         let mutant = Mutation::Shader { find: (*find).to_owned(), replace: (*replace).to_owned() };
         let mut caught = None;
-        // The smallest proof: strict and special cases first.
-        let order = |c: &&Case<Arc<dyn Problem>>| (c.data == Data::Random, c.purpose != Purpose::Smoke);
+        // The smallest proof first.
+        let order = |c: &&Case<Arc<dyn Problem>>| match (c.data, c.purpose) {
+            (Data::SmallIntegers, Purpose::Smoke) => 0,
+            (Data::Specials, _) => 1,
+            (Data::SmallIntegers, _) => 2,
+            (Data::Random, _) => 3,
+        };
         let mut all: Vec<_> =
             cases.iter().filter(|c| matches!(c.purpose, Purpose::Smoke | Purpose::Edge)).collect();
         all.sort_by_key(order);
