@@ -5,6 +5,7 @@
 
 mod common;
 
+use common::golden;
 use half::f16;
 use quarter::{
     Context,
@@ -13,17 +14,8 @@ use quarter::{
     scale::{Granularity::PerTensor, Scale, Scales},
     tensor::*,
 };
-use std::path::PathBuf;
 
 const MODES: [Overflow; 2] = [Overflow::Saturate, Overflow::Strict];
-
-/// Rows of hexadecimal numbers, without the header.
-fn golden(kind: &str, format: Format) -> Vec<Vec<u32>> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/{kind}_{format}.csv"));
-    let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-    let hex = |cell| u32::from_str_radix(cell, 16).unwrap();
-    text.lines().skip(1).map(|line| line.split(',').map(hex).collect()).collect()
-}
 
 /// Codes with all NaNs made one.
 fn code_class(format: Format, code: u8) -> u32 {

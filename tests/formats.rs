@@ -1,21 +1,14 @@
 //! Every format against golden vectors written from the definitions (`golden/make_golden.py`), every route against
 //! the scalar codec, and the codec against properties.
 
-use std::path::PathBuf;
+mod common;
 
+use common::golden;
 use half::{bf16, f16};
 use proptest::prelude::*;
 use quarter::dtype::*;
 
 const MODES: [Overflow; 2] = [Overflow::Saturate, Overflow::Strict];
-
-/// Rows of hexadecimal numbers, without the header.
-fn golden(kind: &str, format: Format) -> Vec<Vec<u32>> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/{kind}_{format}.csv"));
-    let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-    let hex = |cell| u32::from_str_radix(cell, 16).unwrap();
-    text.lines().skip(1).map(|line| line.split(',').map(hex).collect()).collect()
-}
 
 /// Bits with all NaNs made one; zeros keep their sign.
 fn class(x: f32) -> u32 {

@@ -161,8 +161,6 @@ fn run(o: &Dequantize, args: &mut HostArgs<'_>, threads: Threads) {
     let map = o.granularity.map(&o.shape);
     cpu::store(&out, words, None, Overflow::Saturate, threads, |row, v| {
         rows::decode(&x, codes, row, 0, v);
-        for (col, v) in v.iter_mut().enumerate() {
-            *v *= s.scale_of(map.group(row, col));
-        }
+        s.apply(map, row, v);
     });
 }

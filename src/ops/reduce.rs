@@ -205,9 +205,7 @@ fn run(o: &Reduce, args: &mut HostArgs<'_>, threads: Threads) {
     cpu::amax(shape, map, &mut s, threads, |row, v| {
         rows::decode(&x.layout, words, row, 0, v);
         if let Some((given, from)) = &given {
-            for (col, v) in v.iter_mut().enumerate() {
-                *v *= given.scale_of(from.group(row, col));
-            }
+            given.apply(*from, row, v);
         }
     });
     result.fill(0);

@@ -1,6 +1,6 @@
 //! What a quantised tensor carries beside its codes.
 
-use super::{Granularity, Scale, ScaleError};
+use super::{Granularity, GroupMap, Scale, ScaleError};
 use crate::dtype::Format;
 use bytemuck::{Pod, Zeroable};
 
@@ -156,6 +156,15 @@ impl Scales {
     /// As an index: if there is no such group.
     pub fn amax_of(&self, group: usize) -> f32 {
         f32::from_bits(self.words[self.at(2, group)])
+    }
+
+    /// real = code × scale, for the columns of one row; `map` is that of the tensor's shape.
+    pub(crate) fn apply(&self, map: GroupMap, row: usize, codes: &mut [f32]) {
+        let stretch = map.col_stride as usize;
+        for (col, codes) in (0..).step_by(stretch).zip(codes.chunks_mut(stretch)) {
+            let scale = self.scale_of(map.group(row, col));
+            codes.iter_mut().for_each(|v| *v *= scale);
+        }
     }
 
     fn set(&mut self, group: usize, s: Scale) {

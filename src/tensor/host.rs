@@ -205,9 +205,7 @@ impl HostTensor {
         for (row, x) in out.chunks_exact_mut(cols).enumerate() {
             rows::decode(&self.layout, &self.words, row, 0, x);
             if let Some((s, map)) = &scaling {
-                for (col, v) in x.iter_mut().enumerate() {
-                    *v *= s.scale_of(map.group(row, col));
-                }
+                s.apply(*map, row, x);
             }
         }
         out

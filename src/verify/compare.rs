@@ -172,19 +172,17 @@ impl Comparison {
         let map = got.granularity().map(o.layout.shape());
         let format = o.layout.element().format().expect("an 8-bit output");
         let cols = o.layout.cols() as usize;
+        // f32::max would lose a NaN.
+        let join = |a: f32, b: f32| if a.is_nan() || b.is_nan() { f32::NAN } else { a.max(b) };
         let mut seen = vec![(0.0f32, 0.0f32); got.groups()];
         for (i, t) in truth.iter().enumerate() {
             let (lo, hi) = &mut seen[map.group(i / cols, i % cols)];
             let v = t.value.abs();
             let flush = |v: f64| if v < TINY { 0.0 } else { v as f32 };
-            let join = |a: f32, b: f32| if a.is_nan() || b.is_nan() { f32::NAN } else { a.max(b) };
             *lo = join(*lo, flush(v - t.error));
             *hi = join(*hi, flush(v + t.error));
         }
-        let whole = seen.iter().fold((0.0f32, 0.0f32), |a, b| {
-            let join = |a: f32, b: f32| if a.is_nan() || b.is_nan() { f32::NAN } else { a.max(b) };
-            (join(a.0, b.0), join(a.1, b.1))
-        });
+        let whole = seen.iter().fold((0.0f32, 0.0f32), |a, b| (join(a.0, b.0), join(a.1, b.1)));
         let fits = |v: f32, (lo, hi): (f32, f32)| if lo.is_nan() { v.is_nan() } else { lo <= v && v <= hi };
         let role = o.role;
         let record = got.record();

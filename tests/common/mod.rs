@@ -52,3 +52,12 @@ pub fn choices(ctx: &Context, problem: &dyn Problem) -> Vec<(&'static str, Vec<C
     }
     out
 }
+
+/// Rows of hexadecimal numbers, without the header.
+pub fn golden(kind: &str, format: quarter::dtype::Format) -> Vec<Vec<u32>> {
+    let path = std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join(format!("tests/golden/{kind}_{format}.csv"));
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let hex = |cell| u32::from_str_radix(cell, 16).unwrap();
+    text.lines().skip(1).map(|line| line.split(',').map(hex).collect()).collect()
+}
