@@ -73,7 +73,11 @@ pub(crate) enum Backend {
 pub(crate) struct Gpu {
     pub(crate) device: wgpu::Device,
     pub(crate) queue: wgpu::Queue,
-    pub(crate) capabilities: gpu::Capabilities,
+    capabilities: gpu::Capabilities,
+    /// What was measured, and the capabilities that follow.
+    measured: std::sync::OnceLock<(gpu::Facts, gpu::Capabilities)>,
+    /// Never by f16, whatever was measured.
+    exact_decode: bool,
     pub(crate) pipelines: gpu::Pipelines,
     name: String,
     /// A device of our own is polled by us, and tells us when it is lost.
@@ -99,6 +103,8 @@ pub struct ContextBuilder {
     limits: Option<wgpu::Limits>,
     #[cfg(feature = "gpu")]
     fallback: Fallback,
+    #[cfg(feature = "gpu")]
+    exact_decode: bool,
     poison: Option<bool>,
     threads: Option<Threads>,
 }
@@ -117,6 +123,13 @@ impl ContextBuilder {
     #[must_use]
     pub fn limits(self, limits: wgpu::Limits) -> Self {
         Self { limits: Some(limits), ..self }
+    }
+
+    /// Whether to decode codes by integers only, whatever the device was measured to do right.
+    #[cfg(feature = "gpu")]
+    #[must_use]
+    pub fn exact_decode(self, yes: bool) -> Self {
+        Self { exact_decode: yes, ..self }
     }
 
     /// What to do when there is no GPU.
@@ -156,7 +169,12 @@ impl ContextBuilder {
     #[cfg(feature = "gpu")]
     pub async fn request(self) -> Result<Context, Error> {
         match gpu::find(self.software, self.limits.clone()).await {
-            Ok(found) => Ok(self.context(Backend::Gpu(Gpu::own(found)))),
+            Ok(found) => {
+                let exact_decode = self.exact_decode;
+                let ctx = self.context(Backend::Gpu(Gpu::own(found, exact_decode)));
+                ctx.measure(true).await?;
+                Ok(ctx)
+            }
             Err(Error::NoAdapter(why)) if self.fallback == Fallback::NoAdapter => {
                 log::warn!("quarter: computing on the CPU backend: {why}");
                 Ok(self.cpu())
@@ -177,7 +195,7 @@ impl ContextBuilder {
 
 #[cfg(feature = "gpu")]
 impl Gpu {
-    fn own(found: gpu::Adapter) -> Self {
+    fn own(found: gpu::Adapter, exact_decode: bool) -> Self {
         let lost = Arc::new(std::sync::Mutex::new(None));
         let theirs = Arc::clone(&lost);
         found.device.set_device_lost_callback(move |reason, message| {
@@ -191,11 +209,18 @@ impl Gpu {
             device: found.device,
             queue: found.queue,
             capabilities: found.capabilities,
+            measured: std::sync::OnceLock::new(),
+            exact_decode,
             pipelines: gpu::Pipelines::default(),
             name,
             own: true,
             lost,
         }
+    }
+
+    /// What the device can do, as far as it is known.
+    pub(crate) fn capabilities(&self) -> &gpu::Capabilities {
+        self.measured.get().map_or(&self.capabilities, |m| &m.1)
     }
 
     fn alive(&self) -> Result<(), Error> {
@@ -261,11 +286,14 @@ impl Context {
             features: device.features(),
             limits: device.limits(),
             software: info.device_type == wgpu::DeviceType::Cpu,
+            f16_decode: false,
         };
         let gpu = Gpu {
             device: device.clone(),
             queue: queue.clone(),
             capabilities,
+            measured: std::sync::OnceLock::new(),
+            exact_decode: false,
             pipelines: gpu::Pipelines::default(),
             name: gpu::describe(&info),
             own: false,
@@ -301,7 +329,7 @@ impl Context {
     #[cfg(feature = "gpu")]
     pub fn capabilities(&self) -> Option<&gpu::Capabilities> {
         match &self.0.backend {
-            Backend::Gpu(g) => Some(&g.capabilities),
+            Backend::Gpu(g) => Some(g.capabilities()),
             Backend::Cpu { .. } => None,
         }
     }
@@ -313,6 +341,34 @@ impl Context {
             Backend::Gpu(g) => Some((&g.device, &g.queue)),
             Backend::Cpu { .. } => None,
         }
+    }
+
+    /// Measures what the device does with numbers, once: kernels planned afterwards may take faster ways that are only
+    /// right where the device is. A device of our own is measured when the context is made; a shared one only here and
+    /// in [`self_check`](Self::self_check), since it takes a submission and a wait. `None` on the CPU backend.
+    ///
+    /// # Errors
+    /// [`Error::Compile`], [`Error::DeviceLost`], [`Error::OutOfMemory`].
+    #[cfg(feature = "gpu")]
+    pub async fn verify(&self) -> Result<Option<gpu::Facts>, Error> {
+        self.measure(false).await
+    }
+
+    /// `drive`: poll even a shared device.
+    #[cfg(feature = "gpu")]
+    pub(crate) async fn measure(&self, drive: bool) -> Result<Option<gpu::Facts>, Error> {
+        let Backend::Gpu(g) = &self.0.backend else { return Ok(None) };
+        g.alive()?;
+        if let Some((facts, _)) = g.measured.get() {
+            return Ok(Some(*facts));
+        }
+        let facts = gpu::probe(&g.device, &g.queue, &g.pipelines, g.own || drive).await?;
+        let known = gpu::quirks_of(&g.name).iter().any(|q| q.remedy == gpu::Remedy::ExactDecode);
+        let f16_decode = facts.f16_decode && !known && !g.exact_decode;
+        let capabilities = gpu::Capabilities { f16_decode, ..g.capabilities.clone() };
+        // Another thread may have measured the same.
+        let _ = g.measured.set((facts, capabilities));
+        Ok(Some(facts))
     }
 
     /// How many pipelines this context has compiled: a second plan of a known kernel adds none.
@@ -482,7 +538,7 @@ impl Context {
         for k in kernels.into_iter().filter(|k| choice.kernel().is_none_or(|n| n == k.name)) {
             match &self.0.backend {
                 #[cfg(feature = "gpu")]
-                Backend::Gpu(g) => match problem.tunings(k.name, &g.capabilities) {
+                Backend::Gpu(g) => match problem.tunings(k.name, g.capabilities()) {
                     Err(r) => refusals.push((k.name, r)),
                     Ok(tunings) => {
                         if let Some(t) = choice.tuning()
@@ -494,8 +550,8 @@ impl Context {
                             continue;
                         }
                         for tuning in choice.tuning().map_or(tunings, |t| vec![t.clone()]) {
-                            let schedule = problem.schedule(k.name, &tuning, &g.capabilities);
-                            match schedule.check(&operands, &g.capabilities) {
+                            let schedule = problem.schedule(k.name, &tuning, g.capabilities());
+                            match schedule.check(&operands, g.capabilities()) {
                                 Ok(()) => {
                                     log::debug!(
                                         "quarter: {op}: {} {}, after {refusals:?}",

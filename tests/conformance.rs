@@ -40,8 +40,8 @@ fn conform_half(ctx: &Context, half: usize) -> BTreeMap<String, Tally> {
             let mut run = Run::new(case).unwrap();
             for (kernel, choices) in common::choices(ctx, &*case.op).into_iter().skip(half).step_by(2) {
                 let tally = table.entry(format!("{} {kernel}", entry.name)).or_default();
-                // Variants beside the default run where the shapes are, not on every mix of formats.
-                let variants = if case.purpose == Purpose::Edge { 1 } else { choices.len() };
+                // Variants beside the default run on what users do, not on every mix of formats.
+                let variants = if case.purpose == Purpose::Typical { choices.len() } else { 1 };
                 for choice in choices.into_iter().take(variants) {
                     match pollster::block_on(run.compare(ctx, &choice, None)) {
                         Ok(c) => {

@@ -170,8 +170,11 @@ fn descriptors(t: &mut Table, ctx: &Context) {
     row!(t, ctx.plan_blocking(&Gemm::new(2, 0, 4)), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&Gemm::new(2, 3, 0)), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&Gemm::new(1 << 16, 1, 1 << 16)), Error::Descriptor(..));
-    row!(t, ctx.plan_blocking(&Gemm::new(2, 3, 4).a(f8(block))), Error::Descriptor(..));
-    row!(t, ctx.plan_blocking(&Gemm::new(2, 3, 4).a(f8(PerChannel { axis: 1 }))), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Gemm::new(2, 3, 4).batch([2, 0])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Gemm::new(2, 3, 4).batch_a([2, 3]).batch_b([2])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Gemm::new(2, 3, 4).alpha(f32::NAN)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Gemm::new(2, 3, 4).alpha(1e-38)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Gemm::new(2, 3, 4).residual(f8(PerToken))), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&Gemm::new(2, 3, 4).b(f8(PerChannel { axis: 7 }))), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&Gemm::new(2, 3, 4).out(f8(PerChannel { axis: 2 }))), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&Gemm::new(2, 3, 4).out(f8(block))), Error::Descriptor(..));
@@ -192,7 +195,6 @@ fn descriptors(t: &mut Table, ctx: &Context) {
     row!(t, ctx.plan_blocking(&Dequantize::new([], e5m2, PerTensor, f)), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&Dequantize::new([6], e5m2, PerToken, DType::F8(e5m2))), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&Dequantize::new([6], e5m2, PerChannel { axis: 1 }, f)), Error::Descriptor(..));
-    row!(t, ctx.plan_blocking(&Dequantize::new([6], e5m2, block, f)), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&Reduce::amax([0], Element::F32, PerTensor)), Error::Descriptor(..));
     row!(
         t,
@@ -284,7 +286,7 @@ mod faulty {
             specialization: Specialization::default(),
             footprint: Footprint { workgroup: [1, 1, 1], shared_bytes: 0 },
             bindings: vec![bind(1, values("out"), Usage::Write)],
-            dispatch: Dispatch { grid: [1, 1, 1], params: Params::default() },
+            dispatches: vec![Dispatch { grid: [1, 1, 1], params: Params::default(), windows: vec![] }],
         }
     }
 

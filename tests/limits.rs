@@ -37,7 +37,7 @@ fn grids_fold() {
                     let caps = ctx.capabilities().unwrap();
                     let Ok(mut tunings) = case.op.tunings(kernel, caps) else { continue };
                     let schedule = case.op.schedule(kernel, &tunings.remove(0), caps);
-                    if schedule.stages.iter().all(|s| s.dispatch.grid[1] == 1) {
+                    if schedule.stages.iter().all(|s| s.dispatches[0].grid[1] == 1) {
                         continue;
                     }
                     match pollster::block_on(run.compare(ctx, &choices[0], None)) {
@@ -89,13 +89,84 @@ fn many_groups_fold() {
     }
 }
 
-/// What a device cannot bind is refused with its size, before any GPU call.
+/// Operands beyond one binding: every operation cuts itself into pieces, and the pieces make the whole.
+#[test]
+fn operands_split() {
+    let contexts = [2048, 8192].map(|bytes| {
+        limited(wgpu::Limits { max_storage_buffer_binding_size: bytes, ..wgpu::Limits::default() })
+    });
+    for entry in OPERATIONS {
+        let (mut split, mut most, mut refused) = (0, 0, 0);
+        let cases = (entry.cases)();
+        for case in cases.iter().filter(|c| c.purpose != Purpose::Bench && c.purpose != Purpose::Edge) {
+            let mut run = Run::new(case).unwrap();
+            for ctx in &contexts {
+                for (kernel, choices) in common::choices(ctx, &*case.op) {
+                    let caps = ctx.capabilities().unwrap();
+                    let Ok(mut tunings) = case.op.tunings(kernel, caps) else { continue };
+                    let schedule = case.op.schedule(kernel, &tunings.remove(0), caps);
+                    let pieces = schedule.stages.iter().map(|s| s.dispatches.len()).max().unwrap();
+                    if pieces == 1 {
+                        continue;
+                    }
+                    match pollster::block_on(run.compare(ctx, &choices[0], None)) {
+                        Ok(c) => {
+                            assert!(c.pass(), "{} [{}]: {}", c.id, case.label, c.worst.unwrap());
+                            split += 1;
+                            most = most.max(pieces);
+                        }
+                        // A table of scales or of flags that is itself too large is not cut.
+                        Err(Error::Unsupported { .. }) => refused += 1,
+                        Err(e) => panic!("{e}"),
+                    }
+                }
+            }
+        }
+        common::show(&format!(
+            "{}: {split} cases split, into {most} pieces at most, {refused} refused",
+            entry.name
+        ));
+        assert!(split > 0 && refused < split, "{}", entry.name);
+    }
+}
+
+/// One dispatch never asks for more than a slow device does in a moment.
+#[test]
+fn work_is_bounded() {
+    use quarter::{
+        gpu::Capabilities,
+        ops::{Gemm, problem::Problem},
+    };
+    let mut caps = Capabilities::portable();
+    caps.limits.max_storage_buffer_binding_size = 1 << 31;
+    caps.limits.max_buffer_size = 1 << 32;
+    for op in [Gemm::new(8192, 8192, 8192), Gemm::new(512, 512, 512).batch([400]), Gemm::new(64, 64, 1 << 20)]
+    {
+        let tuning = op.tunings("tiled", &caps).unwrap().remove(0);
+        let schedule = op.schedule("tiled", &tuning, &caps);
+        schedule.check(&Problem::operands(&op).unwrap(), &caps).unwrap();
+        let main = schedule.stages.last().unwrap();
+        let work = |d: &quarter::gpu::Dispatch| {
+            let get = |name| u64::from(d.params.get(name));
+            let rows = get("row_end") - get("row_first");
+            2 * (get("batch_end") - get("batch_first")) * rows * get("col_tiles") * 64 * get("k")
+        };
+        let all: u64 = main.dispatches.iter().map(work).sum();
+        assert_eq!(all, op.cost().flops, "{op:?}");
+        assert!(main.dispatches.iter().all(|d| work(d) <= 1 << 35), "{op:?}");
+    }
+}
+
+/// What cannot be cut is refused with its size, before any GPU call: here a B whose every column has all of k.
 #[test]
 fn beyond_a_binding() {
-    use quarter::{ops::Gemm, tensor::Element};
+    use quarter::{
+        ops::{Gemm, Orientation},
+        tensor::Element,
+    };
     let limits = wgpu::Limits { max_storage_buffer_binding_size: 1 << 16, ..wgpu::Limits::default() };
     let ctx = limited(limits);
-    let op = Gemm::new(4, 300, 64).a(Element::F16);
+    let op = Gemm::new(4, 300, 64).a(Element::F16).orientation(Orientation::Nn);
     let e = ctx.plan_blocking(&op).unwrap_err();
     let Error::Unsupported { refusals, .. } = &e else { panic!("{e}") };
     assert!(refusals.iter().all(|(_, r)| r.to_string().contains("values of `b`")), "{e}");

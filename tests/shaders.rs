@@ -86,14 +86,15 @@ fn check(id: &str, s: &Stage) {
         panic!("{id}: params are no struct")
     };
     let theirs: Vec<(&str, u32)> = members.iter().map(|m| (m.name.as_deref().unwrap(), m.offset)).collect();
-    let fields = s.dispatch.params.fields();
-    let ours: Vec<(&str, u32)> = fields.iter().zip(0..).map(|(f, i)| (f.0, 4 * i)).collect();
-    assert_eq!(theirs, ours, "{id}: params");
+    for d in &s.dispatches {
+        let ours: Vec<(&str, u32)> = d.params.fields().iter().zip(0..).map(|(f, i)| (f.0, 4 * i)).collect();
+        assert_eq!(theirs, ours, "{id}: params");
+    }
 }
 
 #[test]
 fn every_kernel_variant_and_case() {
-    let software = Capabilities { software: true, ..Capabilities::portable() };
+    let software = Capabilities { software: true, f16_decode: true, ..Capabilities::portable() };
     let (mut stages, mut kernels) = (HashSet::new(), BTreeMap::new());
     for caps in [Capabilities::portable(), software] {
         for entry in OPERATIONS {
@@ -113,7 +114,8 @@ fn every_kernel_variant_and_case() {
                         // WebGPU's default limits hold every kernel.
                         schedule.check(&operands, &caps).unwrap_or_else(|r| panic!("{id}: {r}"));
                         for s in &schedule.stages {
-                            let fields: Vec<_> = s.dispatch.params.fields().iter().map(|f| f.0).collect();
+                            let fields: Vec<_> =
+                                s.dispatches[0].params.fields().iter().map(|f| f.0).collect();
                             let what = format!(
                                 "{:?}{:?}{:?}{:?}{fields:?}",
                                 s.shader.path, s.specialization, s.footprint, s.bindings

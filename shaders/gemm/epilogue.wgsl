@@ -1,85 +1,104 @@
-// out = act(s_a * s_b * acc + bias), one quad of a row at a time, and the NaN that arithmetic may have lost.
+// out = act(alpha * s_a * s_b * acc + bias + residual), one quad of a row at a time, and the NaN that arithmetic may
+// have lost.
 #import lib/bits.wgsl
 #import lib/activation.wgsl
-#import lib/scale.wgsl x=a X=A at=2
-#import lib/scale.wgsl x=b X=B at=4
+#import gemm/side.wgsl x=a X=A at=1 scales=2 extent=m
+#import gemm/side.wgsl x=b X=B at=3 scales=4 extent=cols
 #import lib/output.wgsl x=out X=OUT at=6 record=7
-#ifdef BIAS
-#import lib/operand.wgsl x=bias X=BIAS at=5
+#ifdef RESIDUAL
+#import lib/operand.wgsl x=residual X=RESIDUAL at=5
+#import lib/scale.wgsl x=residual X=RESIDUAL at=9
 #endif
 
-struct Params {
-    m: u32,
-    cols: u32,
-    k_quads: u32,
-    a_quads: u32,
-    b_quads: u32,
-    out_quads: u32,
-    out_groups: u32,
-    out_row_stride: u32,
-    out_row_groups: u32,
-    out_by_column: u32,
-    bias_quads: u32,
-    col_tiles: u32,
-}
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(8) var<storage, read> nan: array<u32>;
-
-#ifdef A_SCALED
-#ifdef B_SCALED
-// acc * s_a * s_b where neither product nor partial product may leave the range of f32 unless the result does:
-// significands first, then both exponents together, in two steps of the same sign.
-fn rescale(acc: vec4<f32>, s_a: f32, s_b: vec4<f32>) -> vec4<f32> {
-    let a = bitcast<u32>(s_a);
-    let b = bitcast<vec4<u32>>(s_b);
-    let significand = bitcast<f32>((a & 0x007fffffu) | 0x3f800000u) * bitcast<vec4<f32>>((b & vec4(0x007fffffu)) | vec4(0x3f800000u));
-    let exponent = vec4<i32>(vec4(a >> 23u)) + vec4<i32>(b >> vec4(23u)) - vec4(254);
-    let half = exponent / vec4(2);
-    let first = bitcast<vec4<f32>>(vec4<u32>(half + vec4(127)) << vec4(23u));
-    let second = bitcast<vec4<f32>>(vec4<u32>(exponent - half + vec4(127)) << vec4(23u));
-    // A zero scale has no significand; subnormal scales cannot be made and count as zero.
-    let some = vec4(a >= SMALLEST_NORMAL) & (b >= vec4(SMALLEST_NORMAL));
-    let finite = (bitcast<vec4<u32>>(acc) & vec4(MAGNITUDE)) < vec4(INFINITY);
-    let nothing = bitcast<vec4<f32>>(select(vec4(QUIET_NAN), vec4(0u), finite));
-    return select(nothing, acc * significand * first * second, some);
-}
-#endif
-#endif
-
-// Scales of four columns; of B they lie along its rows.
-#ifdef B_SCALED
-fn b_scales(col: u32, cols: u32) -> vec4<f32> {
-    let last = cols - 1u;
-    return vec4(b_scale(min(col, last)), b_scale(min(col + 1u, last)), b_scale(min(col + 2u, last)), b_scale(min(col + 3u, last)));
-}
-#endif
+@group(0) @binding(8) var<storage, read> prologue: array<u32>;
 
 // What operands decoded by way of f16 leave out; a power of two.
 override FOLD: f32 = 1.0;
 
-fn finish(row: u32, quad: u32, sum: vec4<f32>) {
-    let col = vec4(4u * quad) + vec4(0u, 1u, 2u, 3u);
+#ifdef RESCALE
+// A product of factors as significands in [1, 2) and exponents of two.
+struct Factor {
+    significand: vec4<f32>,
+    exponent: vec4<i32>,
+}
+
+// `v` times a number; a zero (subnormals cannot be made and count as one) stays in the significand.
+fn times(f: Factor, v: vec4<f32>) -> Factor {
+    let bits = bitcast<vec4<u32>>(v);
+    let zero = (bits & vec4(MAGNITUDE)) < vec4(SMALLEST_NORMAL);
+    let significand = select((bits & vec4(0x807fffffu)) | vec4(0x3f800000u), bits & vec4(SIGN), zero);
+    let exponent = vec4<i32>((bits >> vec4(23u)) & vec4(0xffu)) - vec4(127);
+    return Factor(f.significand * bitcast<vec4<f32>>(significand), f.exponent + select(exponent, vec4(0), zero));
+}
+
+fn power(exponent: vec4<i32>) -> vec4<f32> {
+    return bitcast<vec4<f32>>(vec4<u32>(exponent + vec4(127)) << vec4(23u));
+}
+
+// acc times all factors, where no partial product may leave the range of f32 unless the result does: significands
+// first, then the exponents together, in three steps of the same sign.
+fn rescale(acc: vec4<f32>, f: Factor) -> vec4<f32> {
+    let third = f.exponent / vec4(3);
+    return acc * f.significand * power(third) * power(third) * power(f.exponent - 2 * third);
+}
+#endif
+
+#ifdef B_SCALES_LINES
+fn b_scales_of(batch: u32, col: u32) -> vec4<f32> {
+    return vec4(b_line_scale(batch, col), b_line_scale(batch, col + 1u), b_line_scale(batch, col + 2u), b_line_scale(batch, col + 3u));
+}
+#endif
+
+fn finish(batch: u32, sides: vec2<u32>, row: u32, quad: u32, sum: vec4<f32>) {
     let acc = sum * FOLD;
     var v = acc;
-#ifdef A_SCALED
-#ifdef B_SCALED
-    v = rescale(acc, a_scale(row), b_scales(col.x, params.cols));
+    var lost = vec4(false);
+#ifdef RESCALE
+    var f = Factor(vec4(1.0), vec4(0));
+#ifdef A_SCALES_LINES
+    f = times(f, vec4(a_line_scale(sides.x, row)));
+#endif
+#ifdef B_SCALES_LINES
+    f = times(f, b_scales_of(sides.y, 4u * quad));
+#endif
+#ifdef ALPHA
+    f = times(f, vec4(bitcast<f32>(params.alpha)));
+#endif
+    v = rescale(acc, f);
+    // Inf * 0.
+    lost = (f.significand == vec4(0.0)) & ((bitcast<vec4<u32>>(acc) & vec4(MAGNITUDE)) >= vec4(INFINITY));
 #else
-    v = acc * a_scale(row);
+#ifdef A_SCALES_LINES
+    v = acc * a_line_scale(sides.x, row);
 #endif
-#else
-#ifdef B_SCALED
-    v = acc * b_scales(col.x, params.cols);
+#ifdef B_SCALES_LINES
+    v = acc * b_scales_of(sides.y, 4u * quad);
+#endif
+#ifdef ALPHA
+    v = acc * bitcast<f32>(params.alpha);
 #endif
 #endif
-    let b_nan = min(col, vec4(params.cols - 1u)) + vec4(params.m);
-    var lost = vec4(nan[row]) | vec4(nan[b_nan.x], nan[b_nan.y], nan[b_nan.z], nan[b_nan.w]);
+    let col = min(vec4(4u * quad) + vec4(0u, 1u, 2u, 3u), vec4(params.cols - 1u));
+    let b_nan = vec4(params.b_flags + sides.y * params.cols) + col;
+    let flags = vec4(prologue[sides.x * params.m + row])
+        | vec4(prologue[b_nan.x], prologue[b_nan.y], prologue[b_nan.z], prologue[b_nan.w]);
+    lost |= flags != vec4(0u);
 #ifdef BIAS
-    let bias = bias_bits(min(quad, params.bias_quads - 1u));
+    let at = vec4(params.bias) + col;
+    let bias = vec4(prologue[at.x], prologue[at.y], prologue[at.z], prologue[at.w]);
     v += bitcast<vec4<f32>>(bias);
-    lost |= select(vec4(0u), vec4(1u), is_nan(bias));
+    lost |= is_nan(bias);
+#endif
+#ifdef RESIDUAL
+    let residual = residual_bits((batch * params.m + row) * params.residual_quads + quad - params.residual_origin);
+    lost |= is_nan(residual);
+#ifdef RESIDUAL_SCALED
+    v += bitcast<vec4<f32>>(residual) * residual_scales(0u, 0u);
+#else
+    v += bitcast<vec4<f32>>(residual);
+#endif
 #endif
     // Inf - Inf and the like, where the driver computes them.
-    lost |= select(vec4(0u), vec4(1u), is_nan(bitcast<vec4<u32>>(acc)) | is_nan(bitcast<vec4<u32>>(v)));
-    out_write(row, quad, select(bitcast<vec4<u32>>(activate(v)), vec4(QUIET_NAN), lost != vec4(0u)));
+    lost |= is_nan(bitcast<vec4<u32>>(acc)) | is_nan(bitcast<vec4<u32>>(v));
+    out_write(batch * params.m + row, quad, select(bitcast<vec4<u32>>(activate(v)), vec4(QUIET_NAN), lost));
 }

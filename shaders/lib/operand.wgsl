@@ -59,8 +59,8 @@ fn $x_bits(quad: u32) -> vec4<u32> {
     return $x_special(codes, bitcast<vec4<u32>>(fp8_decode(codes, $X_MAN_BITS, $X_BIAS, $X_STEP)));
 }
 
-fn $x_has_nan(quad: u32) -> bool {
-    return any($x_codes_nan(fp8_unpack($x_values[quad])));
+fn $x_nan(quad: u32) -> vec4<bool> {
+    return $x_codes_nan(fp8_unpack($x_values[quad]));
 }
 
 // The quad as numbers, for sums whose NaN is looked after elsewhere.
@@ -87,8 +87,8 @@ fn $x_load(quad: u32) -> vec4<f32> {
 }
 #endif
 #else
-fn $x_has_nan(quad: u32) -> bool {
-    return any(is_nan($x_bits(quad)));
+fn $x_nan(quad: u32) -> vec4<bool> {
+    return is_nan($x_bits(quad));
 }
 
 fn $x_load(quad: u32) -> vec4<f32> {

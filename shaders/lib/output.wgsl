@@ -1,5 +1,6 @@
 // Output `$x`, written one quad at a time, padding included; `$at` is the binding of its values, `$record` of its
-// scales. Uses params.$x_quads (quads per row), params.cols and, where scaled, the group map of its scales.
+// scales. Uses params.$x_quads (quads per row), params.$x_origin (the first quad that is bound), params.cols and,
+// where scaled, the group map of its scales.
 #import lib/bits.wgsl
 #import lib/minifloat.wgsl
 #import lib/fp8.wgsl
@@ -8,7 +9,7 @@
 @group(0) @binding($at) var<storage, read_write> $x_values: array<vec4<u32>>;
 
 fn $x_write(row: u32, quad: u32, bits: vec4<u32>) {
-    $x_values[row * params.$x_quads + quad] = $x_masked(quad, bits);
+    $x_values[row * params.$x_quads + quad - params.$x_origin] = $x_masked(quad, bits);
 }
 #endif
 
@@ -16,7 +17,7 @@ fn $x_write(row: u32, quad: u32, bits: vec4<u32>) {
 @group(0) @binding($at) var<storage, read_write> $x_values: array<vec2<u32>>;
 
 fn $x_write(row: u32, quad: u32, bits: vec4<u32>) {
-    $x_values[row * params.$x_quads + quad] = join2(f16_encode($x_masked(quad, bits)));
+    $x_values[row * params.$x_quads + quad - params.$x_origin] = join2(f16_encode($x_masked(quad, bits)));
 }
 #endif
 
@@ -24,7 +25,7 @@ fn $x_write(row: u32, quad: u32, bits: vec4<u32>) {
 @group(0) @binding($at) var<storage, read_write> $x_values: array<vec2<u32>>;
 
 fn $x_write(row: u32, quad: u32, bits: vec4<u32>) {
-    $x_values[row * params.$x_quads + quad] = join2(bf16_encode($x_masked(quad, bits)));
+    $x_values[row * params.$x_quads + quad - params.$x_origin] = join2(bf16_encode($x_masked(quad, bits)));
 }
 #endif
 
@@ -79,7 +80,7 @@ fn $x_write(row: u32, quad: u32, bits: vec4<u32>) {
     // By the code: what overflows in strict mode may be NaN too.
     let lost = (codes & vec4(select(0x7fu, 0xffu, $X_FNUZ))) == vec4($X_NAN_CODE);
     $x_seen_flags |= select(0u, HAS_NAN, any(lost));
-    $x_values[row * params.$x_quads + quad] = fp8_pack(codes);
+    $x_values[row * params.$x_quads + quad - params.$x_origin] = fp8_pack(codes);
 }
 
 // Once per workgroup, in uniform control flow, after its last write.

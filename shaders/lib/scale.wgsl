@@ -1,10 +1,16 @@
-// Scales of operand `$x`, only read; binding `$at`. See lib/record.wgsl for how they lie.
+// Scales of operand `$x`, only read; binding `$at`. See lib/record.wgsl for how they lie. Where they are finer than
+// the tensor, params.$x_row_stride, $x_row_groups, $x_col_stride and $x_col_groups say who shares one.
 #ifdef $X_SCALED
 #ifdef $X_PER_TENSOR
 @group(0) @binding($at) var<uniform> $x_record: vec4<u32>;
 
-fn $x_scale(group: u32) -> f32 {
+fn $x_scale_at(row: u32, col: u32) -> f32 {
     return bitcast<f32>($x_record.x);
+}
+
+// Scales of the four elements of a quad.
+fn $x_scales(row: u32, quad: u32) -> vec4<f32> {
+    return vec4($x_scale_at(row, 4u * quad));
 }
 
 fn $x_flags() -> u32 {
@@ -15,6 +21,17 @@ fn $x_flags() -> u32 {
 
 fn $x_scale(group: u32) -> f32 {
     return bitcast<f32>($x_record[1u + group / 4u][group % 4u]);
+}
+
+fn $x_scale_at(row: u32, col: u32) -> f32 {
+    let first = row / params.$x_row_stride % params.$x_row_groups * params.$x_col_groups;
+    // Padding has the last scale.
+    return $x_scale(first + min(col / params.$x_col_stride, params.$x_col_groups - 1u));
+}
+
+fn $x_scales(row: u32, quad: u32) -> vec4<f32> {
+    let col = 4u * quad;
+    return vec4($x_scale_at(row, col), $x_scale_at(row, col + 1u), $x_scale_at(row, col + 2u), $x_scale_at(row, col + 3u));
 }
 
 fn $x_flags() -> u32 {

@@ -4,7 +4,10 @@
 #import lib/output.wgsl x=out X=OUT at=2 record=3
 
 struct Params {
-    quads: u32,
+    first: u32,
+    end: u32,
+    out_origin: u32,
+    x_origin: u32,
     cols: u32,
     x_quads: u32,
     out_quads: u32,
@@ -23,13 +26,13 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let i = linear_group(group, groups) * WORKGROUP + lane;
-    if i < params.quads {
+    let i = params.first + linear_group(group, groups) * WORKGROUP + lane;
+    if i < params.end {
         let row = i / params.out_quads;
         let quad = i % params.out_quads;
         var bits = vec4(0u);
         if quad < params.x_quads {
-            bits = x_bits(row * params.x_quads + quad);
+            bits = x_bits(row * params.x_quads + quad - params.x_origin);
         }
         out_write(row, quad, bits);
     }

@@ -16,12 +16,15 @@ fn out_see(group: u32, magnitude: u32) {
 #endif
 
 struct Params {
-    quads: u32,
+    first: u32,
+    end: u32,
+    x_origin: u32,
     cols: u32,
     x_quads: u32,
     x_row_stride: u32,
     x_row_groups: u32,
-    x_by_column: u32,
+    x_col_stride: u32,
+    x_col_groups: u32,
     out_groups: u32,
     out_row_stride: u32,
     out_row_groups: u32,
@@ -33,13 +36,9 @@ override WORKGROUP: u32;
 var<workgroup> group_amax: atomic<u32>;
 
 fn scaled_magnitude(row: u32, quad: u32) -> vec4<u32> {
-    let code = x_bits(row * params.x_quads + quad);
+    let code = x_bits(row * params.x_quads + quad - params.x_origin);
 #ifdef X_SCALED
-    let col = min(vec4(4u * quad) + vec4(0u, 1u, 2u, 3u), vec4(params.cols - 1u));
-    let by_row = (row / params.x_row_stride) % params.x_row_groups;
-    let g = select(vec4(by_row), col, vec4(params.x_by_column != 0u));
-    let scale = vec4(x_scale(g.x), x_scale(g.y), x_scale(g.z), x_scale(g.w));
-    let product = bitcast<vec4<u32>>(bitcast<vec4<f32>>(code) * scale);
+    let product = bitcast<vec4<u32>>(bitcast<vec4<f32>>(code) * x_scales(row, quad));
     return magnitude(select(product, vec4(QUIET_NAN), is_nan(code)));
 #else
     return magnitude(code);
@@ -52,8 +51,8 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let i = linear_group(group, groups) * WORKGROUP + lane;
-    if i < params.quads {
+    let i = params.first + linear_group(group, groups) * WORKGROUP + lane;
+    if i < params.end {
         let row = i / params.x_quads;
         let quad = i % params.x_quads;
         let m = scaled_magnitude(row, quad);

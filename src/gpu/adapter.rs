@@ -53,7 +53,12 @@ pub(crate) async fn find(software: bool, limits: Option<wgpu::Limits>) -> Result
     let (device, queue) =
         adapter.request_device(&descriptor).await.map_err(|e| Error::NoDevice(e.to_string()))?;
     let software = info.device_type == wgpu::DeviceType::Cpu;
-    Ok(Adapter { device, queue, info, capabilities: Capabilities { features, limits, software } })
+    Ok(Adapter {
+        device,
+        queue,
+        info,
+        capabilities: Capabilities { features, limits, software, f16_decode: false },
+    })
 }
 
 #[cfg(not(target_arch = "wasm32"))]

@@ -6,13 +6,20 @@
 mod adapter;
 mod capabilities;
 mod memory;
+mod probe;
 mod program;
+mod quirks;
 mod schedule;
 
 pub(crate) use adapter::{Adapter, describe, find};
 pub use capabilities::Capabilities;
 pub(crate) use memory::{allocate, download, finish};
+pub use probe::Facts;
+pub(crate) use probe::probe;
 pub(crate) use program::{Edit, Pipelines, Program, Recording};
+pub(crate) use quirks::of as quirks_of;
+pub use quirks::{QUIRKS, Quirk, Remedy};
 pub use schedule::{
-    Binding, Dispatch, Footprint, Params, Schedule, Specialization, Stage, Tuning, Usage, bind,
+    Binding, Dispatch, Footprint, Params, Schedule, Specialization, Stage, Tuning, Usage, WINDOW, Window,
+    bind,
 };

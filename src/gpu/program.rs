@@ -111,13 +111,13 @@ async fn compile(
     }
 }
 
-/// Pipelines, layouts and one immutable uniform buffer with the parameters of every stage.
+/// Pipelines, layouts and one immutable uniform buffer with the parameters of every dispatch.
 #[derive(Debug)]
 pub(crate) struct Program {
     stages: Vec<Compiled>,
     schedule: Schedule,
     params: wgpu::Buffer,
-    /// Bytes from the parameters of one stage to those of the next.
+    /// Bytes from the parameters of one dispatch to those of the next.
     step: u64,
 }
 
@@ -134,12 +134,13 @@ impl Program {
             stages.push(pipelines.get(device, id, s, edit).await?);
         }
         let align = u64::from(device.limits().min_uniform_buffer_offset_alignment);
-        let longest = schedule.stages.iter().map(|s| s.dispatch.params.bytes().len() as u64).max();
+        let all: Vec<Vec<u8>> =
+            schedule.stages.iter().flat_map(|s| &s.dispatches).map(|d| d.params.bytes()).collect();
+        let longest = all.iter().map(|p| p.len() as u64).max();
         let step = longest.unwrap_or(16).next_multiple_of(align.max(16));
-        let mut bytes = vec![0u8; (step * schedule.stages.len().max(1) as u64) as usize];
-        for (i, s) in schedule.stages.iter().enumerate() {
-            let p = s.dispatch.params.bytes();
-            bytes[i * step as usize..][..p.len()].copy_from_slice(&p);
+        let mut bytes = vec![0u8; (step * all.len().max(1) as u64) as usize];
+        for (p, to) in all.iter().zip(bytes.chunks_mut(step as usize)) {
+            to[..p.len()].copy_from_slice(p);
         }
         let label = format!("{id} params");
         let params = memory::allocate_with(device, &label, wgpu::BufferUsages::UNIFORM, &bytes).await?;
@@ -169,12 +170,17 @@ impl Program {
         };
         let scopes = memory::scopes(device);
         let workspace: Vec<wgpu::Buffer> = self.schedule.workspace.iter().enumerate().map(scratch).collect();
+        let dispatches = self
+            .stages
+            .iter()
+            .zip(&self.schedule.stages)
+            .flat_map(|(c, s)| s.dispatches.iter().map(move |d| (c, s, d)));
         let mut steps = vec![];
-        for (i, (c, s)) in self.stages.iter().zip(&self.schedule.stages).enumerate() {
+        for (i, (c, s, d)) in dispatches.enumerate() {
             let params = wgpu::BufferBinding {
                 buffer: &self.params,
                 offset: i as u64 * self.step,
-                size: wgpu::BufferSize::new(s.dispatch.params.bytes().len().max(16) as u64),
+                size: wgpu::BufferSize::new(d.params.bytes().len().max(16) as u64),
             };
             let mut entries =
                 vec![wgpu::BindGroupEntry { binding: 0, resource: wgpu::BindingResource::Buffer(params) }];
@@ -183,14 +189,19 @@ impl Program {
                     Slot::Workspace(w) => &workspace[usize::from(w)],
                     slot => of(slot).ok_or_else(|| Error::WrongContext { what: slot.to_string() })?,
                 };
-                entries.push(wgpu::BindGroupEntry { binding: b.at, resource: buffer.as_entire_binding() });
+                let window = d.windows.iter().find(|w| w.at == b.at);
+                let resource = window.map_or(buffer.as_entire_binding(), |w| {
+                    let size = wgpu::BufferSize::new(w.bytes);
+                    wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset: w.first, size })
+                });
+                entries.push(wgpu::BindGroupEntry { binding: b.at, resource });
             }
             let group = device.create_bind_group(&wgpu::BindGroupDescriptor {
                 label: Some(id),
                 layout: &c.layout,
                 entries: &entries,
             });
-            steps.push(Step { pipeline: c.pipeline.clone(), group, grid: s.dispatch.grid });
+            steps.push(Step { pipeline: c.pipeline.clone(), group, grid: d.grid });
         }
         match scopes.now() {
             None => Ok(Recording { steps }),

@@ -115,12 +115,35 @@ impl Params {
         &self.fields
     }
 
+    /// The word with this name.
+    ///
+    /// # Panics
+    /// If there is none: an internal invariant of a kernel's schedule.
+    pub fn get(&self, name: &str) -> u32 {
+        let found = self.fields.iter().find(|f| f.0 == name);
+        found.unwrap_or_else(|| panic!("internal: no parameter {name}")).1
+    }
+
     pub(crate) fn bytes(&self) -> Vec<u8> {
         let mut words: Vec<u32> = self.fields.iter().map(|f| f.1).collect();
         words.resize(words.len().next_multiple_of(4), 0);
         bytemuck::cast_slice(&words).to_vec()
     }
 }
+
+/// A part of the buffer at one binding: what a dispatch sees of an operand that is too large to be bound whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// The `@binding` number.
+    pub at: u32,
+    /// The first byte, a multiple of [`WINDOW`].
+    pub first: u64,
+    /// How many bytes.
+    pub bytes: u64,
+}
+
+/// Windows start at multiples of so many bytes: what every device allows.
+pub const WINDOW: u64 = 256;
 
 /// One dispatch.
 #[derive(Clone, Debug, PartialEq)]
@@ -129,6 +152,8 @@ pub struct Dispatch {
     pub grid: [u32; 3],
     /// Its parameters.
     pub params: Params,
+    /// Bindings that are not bound whole.
+    pub windows: Vec<Window>,
 }
 
 impl Dispatch {
@@ -138,11 +163,17 @@ impl Dispatch {
         // A device without compute has a limit of 0: `check` refuses it.
         let x = groups.clamp(1, u64::from(caps.limits.max_compute_workgroups_per_dimension).max(1));
         let y = groups.div_ceil(x).max(1);
-        Self { grid: [x as u32, u32::try_from(y).unwrap_or(u32::MAX), 1], params }
+        Self { grid: [x as u32, u32::try_from(y).unwrap_or(u32::MAX), 1], params, windows: vec![] }
+    }
+
+    /// The same, seeing only these parts of some buffers.
+    #[must_use]
+    pub fn windows(self, windows: Vec<Window>) -> Self {
+        Self { windows, ..self }
     }
 }
 
-/// One pipeline and its dispatch.
+/// One pipeline and its dispatches.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stage {
     /// The shader file.
@@ -153,8 +184,8 @@ pub struct Stage {
     pub footprint: Footprint,
     /// Its buffers.
     pub bindings: Vec<Binding>,
-    /// Its dispatch.
-    pub dispatch: Dispatch,
+    /// Its dispatches: one, or the pieces of a problem that is too large for one. In any order.
+    pub dispatches: Vec<Dispatch>,
 }
 
 /// One kernel on one problem: stages in order, workspaces by bytes (each its own buffer).
@@ -178,7 +209,7 @@ impl Schedule {
     /// The first limit that is exceeded.
     ///
     /// # Panics
-    /// If a stage names a buffer that the operation does not have, or writes one that it only reads: a fault of the
+    /// If a window lies outside its buffer; if a stage names a buffer that the operation does not have, or writes one that it only reads: a fault of the
     /// kernel, found by the shader test.
     pub fn check(&self, operands: &[Operand], caps: &Capabilities) -> Result<(), Refusal> {
         let l = &caps.limits;
@@ -199,12 +230,20 @@ impl Schedule {
             let highest = s.bindings.iter().map(|b| b.at + 1).max().unwrap_or(1);
             within(format!("{path}: bindings"), highest.into(), l.max_bindings_per_bind_group.into())?;
             for b in &s.bindings {
-                let bytes = self.bytes(path, b, operands);
+                let whole = self.bytes(path, b, operands);
+                within(format!("{path}: bytes of {}", b.slot), whole, l.max_buffer_size)?;
                 let limit = match b.usage {
                     Usage::Uniform => l.max_uniform_buffer_binding_size,
                     _ => l.max_storage_buffer_binding_size,
                 };
-                within(format!("{path}: bytes of {}", b.slot), bytes, limit.min(l.max_buffer_size))?;
+                for d in &s.dispatches {
+                    let seen = d.windows.iter().find(|w| w.at == b.at).map_or(whole, |w| {
+                        let fits = w.first.is_multiple_of(WINDOW) && w.first + w.bytes <= whole;
+                        assert!(fits, "internal: {path}: {w:?} of {whole} bytes");
+                        w.bytes
+                    });
+                    within(format!("{path}: bytes bound of {}", b.slot), seen, limit)?;
+                }
             }
             let [x, y, z] = s.footprint.workgroup;
             let size = u64::from(x) * u64::from(y) * u64::from(z);
@@ -223,7 +262,8 @@ impl Schedule {
                 shared.into(),
                 l.max_compute_workgroup_storage_size.into(),
             )?;
-            for g in s.dispatch.grid {
+            assert!(!s.dispatches.is_empty(), "internal: {path}: no dispatch");
+            for g in s.dispatches.iter().flat_map(|d| d.grid) {
                 assert!(g > 0, "internal: {path}: an empty grid");
                 within(format!("{path}: grid"), g.into(), l.max_compute_workgroups_per_dimension.into())?;
             }

@@ -12,6 +12,8 @@ pub enum Activation {
     None,
     /// max(v, 0)
     Relu,
+    /// min(max(v, 0), 6) (A. Howard et al., arXiv 1704.04861): what comes out is bounded, as 8-bit outputs like it.
+    Relu6,
     /// v · Φ(v), Φ the normal distribution function: the exact GELU (D. Hendrycks, K. Gimpel, arXiv 1606.08415).
     /// erfc by Abramowitz & Stegun 7.1.26, |error| ≤ 1.5·10⁻⁷.
     Gelu,
@@ -19,24 +21,43 @@ pub enum Activation {
     GeluTanh,
     /// v / (1 + e⁻ᵛ), also called swish.
     Silu,
+    /// 1 / (1 + e⁻ᵛ)
+    Sigmoid,
+    /// tanh v: below 0.625 an odd polynomial (S. Moshier's Cephes, `tanhf`), beyond it 1 − 2e / (1 + e), e = e⁻²ᵛ.
+    Tanh,
 }
 
 /// √(2/π) · 2, as the shaders have it.
 const TANH_SLOPE: f32 = 1.595_769_2;
 
+/// tanh x = x + x³ · P(x²) for |x| < 0.625, within 2 · 10⁻⁸; coefficients of P, highest first.
+const TANH: [f32; 5] = [-0.005_704_988_7, 0.020_639_09, -0.053_739_716, 0.133_314_42, -0.333_332_83];
+
 impl Activation {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::None, Self::Relu, Self::Gelu, Self::GeluTanh, Self::Silu];
+    pub const ALL: [Self; 8] = [
+        Self::None,
+        Self::Relu,
+        Self::Relu6,
+        Self::Gelu,
+        Self::GeluTanh,
+        Self::Silu,
+        Self::Sigmoid,
+        Self::Tanh,
+    ];
 
     /// Defines of `lib/activation.wgsl`.
     #[cfg(feature = "gpu")]
     pub(crate) fn defines(self) -> &'static [&'static str] {
         match self {
-            Self::None => &[],
+            Self::None => &["ACT_NONE"],
             Self::Relu => &["ACT_RELU"],
+            Self::Relu6 => &["ACT_RELU6"],
             Self::Gelu => &["ACT_GELU"],
-            Self::GeluTanh => &["ACT_GELU_TANH", "ACT_SIGMOID"],
-            Self::Silu => &["ACT_SILU", "ACT_SIGMOID"],
+            Self::GeluTanh => &["ACT_GELU_TANH", "ACT_GATE"],
+            Self::Silu => &["ACT_SILU", "ACT_GATE"],
+            Self::Sigmoid => &["ACT_SIGMOID"],
+            Self::Tanh => &["ACT_TANH"],
         }
     }
 
@@ -52,6 +73,13 @@ impl Activation {
                     v
                 }
             }
+            Self::Relu6 => {
+                if v >= 6.0 {
+                    6.0
+                } else {
+                    Self::Relu.apply(v)
+                }
+            }
             Self::Gelu => {
                 let x = v.abs().min(1e10);
                 let t = 1.0 / (1.0 + 0.231_641_89 * x);
@@ -65,6 +93,19 @@ impl Activation {
                 gate(v, TANH_SLOPE * (x + 0.044_715 * x * x * x))
             }
             Self::Silu => gate(v, v),
+            Self::Sigmoid => {
+                let e = (-v.abs()).exp();
+                if v >= 0.0 { 1.0 / (1.0 + e) } else { e / (1.0 + e) }
+            }
+            Self::Tanh => {
+                let (x, square) = (v.abs(), v * v);
+                if x < 0.625 {
+                    v + v * square * TANH.into_iter().fold(0.0, |p, c| p * square + c)
+                } else {
+                    let e = (-2.0 * x).exp();
+                    (1.0 - 2.0 * e / (1.0 + e)).copysign(v)
+                }
+            }
         }
     }
 
@@ -76,6 +117,7 @@ impl Activation {
         match self {
             Self::None => v,
             Self::Relu => v.max(Real::exact(0.0)),
+            Self::Relu6 => -(-v.max(Real::exact(0.0))).max(Real::exact(-6.0)),
             Self::Gelu if v.value.is_infinite() => Real::exact(v.value.max(0.0)),
             Self::Gelu => {
                 // The bound of the approximation at this point: its rounding, and how far it is from the truth.
@@ -98,6 +140,11 @@ impl Activation {
                 gate_real(v, c(TANH_SLOPE) * (v + c(0.044_715) * v * v * v))
             }
             Self::Silu => gate_real(v, v),
+            Self::Sigmoid | Self::Tanh if v.value.is_infinite() => {
+                Real::exact(v.value.signum().max(if self == Self::Tanh { -1.0 } else { 0.0 }))
+            }
+            Self::Sigmoid => sigmoid_real(v),
+            Self::Tanh => tanh_real(v),
         }
     }
 }
@@ -110,14 +157,40 @@ fn gate(v: f32, u: f32) -> f32 {
 }
 
 fn gate_real(v: Real, u: Real) -> Real {
-    let e = (-u.abs()).exp();
-    let one = Real::exact(1.0);
-    let s = if u.value >= 0.0 { one } else { e } / (one + e);
+    let s = sigmoid_real(u);
     if s.value == 0.0 && v.value.is_infinite() {
         return Real::exact(-0.0);
     }
+    v * s
+}
+
+fn sigmoid_real(v: Real) -> Real {
+    let e = (-v.abs()).exp();
+    let one = Real::exact(1.0);
+    let s = if v.value >= 0.0 { one } else { e } / (one + e);
     // 0 < sigmoid < 1, however wide the bound of its argument is.
-    v * Real { value: s.value, error: s.error.min(1.0) }
+    Real { value: s.value, error: s.error.min(1.0) }
+}
+
+fn tanh_real(v: Real) -> Real {
+    let truth = v.value.tanh();
+    let (x, c) = (Real::exact(v.value.abs()), |c: f32| Real::exact(c.into()));
+    // Rounding of either formula at this point, and how far the polynomial is from the truth; by the side a bound
+    // lies on, an implementation takes one or the other.
+    let polynomial = {
+        let square = x * x;
+        x + x * square * TANH.into_iter().fold(c(0.0), |p, a| p * square + c(a))
+    };
+    let e = (-(x + x)).exp();
+    let exponential = c(1.0) - (e + e) / (c(1.0) + e);
+    let below = polynomial.error + (polynomial.value - truth.abs()).abs();
+    let rounding = match (x.value - v.error < 0.625, x.value + v.error >= 0.625) {
+        (true, true) => below.max(exponential.error),
+        (true, false) => below,
+        _ => exponential.error,
+    };
+    // |tanh'| ≤ 1, and |tanh| ≤ 1 however wide the bound is.
+    Real { value: truth, error: (v.error + rounding).min(2.0) }
 }
 
 /// Φ(x) = (1 + erf(x / √2)) / 2, by the series of positive terms φ(x) · Σ x²ⁿ⁺¹ / (1·3·…·(2n+1)).
@@ -149,6 +222,20 @@ mod tests {
             max_relative = 1e-9
         );
         approx::assert_relative_eq!(at(Activation::Silu, 1.0), 0.731_058_578_630_004_9, max_relative = 1e-12);
+        approx::assert_relative_eq!(
+            at(Activation::Sigmoid, -1.0),
+            0.268_941_421_369_995_1,
+            max_relative = 1e-12
+        );
+        approx::assert_relative_eq!(
+            at(Activation::Tanh, -0.5),
+            -0.462_117_157_260_009_75,
+            max_relative = 1e-12
+        );
+        assert_eq!(
+            (at(Activation::Relu6, 7.0), at(Activation::Relu6, -1.0), at(Activation::Relu6, 5.5)),
+            (6.0, 0.0, 5.5)
+        );
         let tanh = 0.5 * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (1.0 + 0.044_715)).tanh());
         approx::assert_relative_eq!(at(Activation::GeluTanh, 1.0), tanh, max_relative = 1e-6);
     }
@@ -165,11 +252,17 @@ mod tests {
                 worst = worst.max(if d == 0.0 { 0.0 } else { d / want.error });
             }
             assert!(
-                a == Activation::None || a == Activation::Relu || worst > 0.01,
+                matches!(a, Activation::None | Activation::Relu | Activation::Relu6) || worst > 0.01,
                 "{a:?}: a bound that cannot fail"
             );
             assert!(a.apply(f32::NAN).is_nan(), "{a:?}");
-            assert_eq!(a.apply(f32::INFINITY), f32::INFINITY, "{a:?}");
+            let top = match a {
+                Activation::Relu6 => 6.0,
+                Activation::Sigmoid | Activation::Tanh => 1.0,
+                _ => f32::INFINITY,
+            };
+            assert_eq!(a.apply(f32::INFINITY), top, "{a:?}");
+            assert_eq!(a.real(Real::exact(f64::INFINITY)).value, f64::from(top), "{a:?}");
         }
     }
 }

@@ -4,6 +4,7 @@
 use crate::{
     dtype::{Format, Overflow, Specials},
     gpu::{Binding, Capabilities, Dispatch, Footprint, Params, Specialization, Stage, Usage, bind},
+    ops::pieces::{self, Piece},
     scale::{Granularity, GroupMap},
     shader::{Shader, shader},
     tensor::{DType, Element, Layout, scales, values},
@@ -141,16 +142,37 @@ impl StageBuilder {
         caps: &Capabilities,
     ) -> Stage {
         let dispatch = Dispatch::linear(items.div_ceil(threads.into()), params, caps);
-        self.constant("WORKGROUP", threads).build([threads, 1, 1], shared, dispatch)
+        self.constant("WORKGROUP", threads).build([threads, 1, 1], shared, vec![dispatch])
     }
 
-    pub(crate) fn build(self, workgroup: [u32; 3], shared_bytes: u32, dispatch: Dispatch) -> Stage {
+    /// The finished stage: a pass over the quads of the first of `operands` (values by binding), in as many pieces as
+    /// they take. The shader's `Params` begin with `first` and `end`, quads, and the first bound quad of every
+    /// operand by these names.
+    pub(crate) fn stream(
+        self,
+        operands: &[(&'static str, u32, &Layout)],
+        params: &Params,
+        shared: u32,
+        caps: &Capabilities,
+    ) -> Stage {
+        let layouts: Vec<_> = operands.iter().map(|&(_, at, l)| (at, l)).collect();
+        let dispatch = |piece: Piece| {
+            let mut own = vec![("first", piece.quads.start as u32), ("end", piece.quads.end as u32)];
+            own.extend(operands.iter().zip(&piece.origins).map(|(o, &origin)| (o.0, origin)));
+            let groups = (piece.quads.end - piece.quads.start).div_ceil(LINEAR.into());
+            Dispatch::linear(groups, Params::new(&own).and(params.fields()), caps).windows(piece.windows)
+        };
+        let dispatches = pieces::stream(&layouts, caps).into_iter().map(dispatch).collect();
+        self.constant("WORKGROUP", LINEAR).build([LINEAR, 1, 1], shared, dispatches)
+    }
+
+    pub(crate) fn build(self, workgroup: [u32; 3], shared_bytes: u32, dispatches: Vec<Dispatch>) -> Stage {
         Stage {
             shader: self.shader,
             specialization: self.specialization,
             footprint: Footprint { workgroup, shared_bytes },
             bindings: self.bindings,
-            dispatch,
+            dispatches,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     Arithmetic, Body, Case, Cost, Data, DescriptorError, Inputs, Kernel, Operation, Outputs, Purpose,
-    quantize::{expect_computed, unscaled},
+    quantize::unscaled,
 };
 use crate::{
     arguments,
@@ -27,7 +27,7 @@ use crate::{
 /// not an f32 subnormal. Inf stays Inf, NaN stays NaN (of no promised
 /// sign or payload).
 ///
-/// Errors: an 8-bit `to`; `PerBlock`, not computed yet; shapes that cannot be.
+/// Errors: an 8-bit `to`; shapes that cannot be.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dequantize {
     /// Shape of both tensors.
@@ -75,7 +75,6 @@ impl Operation for Dequantize {
 
     fn operands(&self) -> Result<Vec<Operand>, DescriptorError> {
         let from = Element::f8(self.format, self.granularity);
-        expect_computed(Self::NAME, "granularity", from)?;
         let to = unscaled(Self::NAME, "to", self.to)?;
         let x =
             Operand::read("x", self.shape.clone(), from).map_err(DescriptorError::layout(Self::NAME, "x"))?;
@@ -98,7 +97,7 @@ impl Operation for Dequantize {
     }
 
     fn cases() -> Vec<Case<Self>> {
-        use Granularity::{PerChannel, PerTensor, PerToken};
+        use Granularity::{PerBlock, PerChannel, PerTensor, PerToken};
         let mut all = vec![];
         for f in Format::ALL {
             for to in [DType::F32, DType::F16, DType::Bf16] {
@@ -115,6 +114,8 @@ impl Operation for Dequantize {
                 (PerChannel { axis: 0 }, &[9, 2, 33]),
                 (PerChannel { axis: 1 }, &[2, 5, 16]),
                 (PerChannel { axis: 2 }, &[4, 3, 17]),
+                (PerBlock { rows: 2, cols: 5 }, &[3, 3, 17]),
+                (PerBlock { rows: 1, cols: 32 }, &[4, 80]),
             ] {
                 let op = Dequantize::new(shape, Format::E5M2, g, DType::F32);
                 all.push(Case::new(format!("{g} {shape:?}"), Purpose::Smoke, data, op));
@@ -131,21 +132,20 @@ impl Operation for Dequantize {
 fn schedule(o: &Dequantize, _: &Tuning, caps: &Capabilities) -> Schedule {
     let (x, out) = layouts(o);
     let map = binding::group_map(&x);
-    let quads = u64::from(out.rows()) * u64::from(out.row_quads());
     let params = Params::new(&[
-        ("quads", quads as u32),
         ("cols", out.cols()),
         ("x_quads", x.row_quads()),
         ("out_quads", out.row_quads()),
         ("x_row_stride", map.row_stride),
         ("x_row_groups", map.row_groups),
-        ("x_by_column", map.by_column().into()),
+        ("x_col_stride", map.col_stride),
+        ("x_col_groups", map.col_groups),
     ]);
     let stage = StageBuilder::new(shader!("dequantize/decode.wgsl"))
         .operand("x", 1, x.element())
         .scale("x", 2, x.element())
         .output("out", 3, 0, out.element(), Overflow::Saturate)
-        .linear(binding::LINEAR, quads, params, 0, caps);
+        .stream(&[("out_origin", 3, &out), ("x_origin", 1, &x)], &params, 0, caps);
     Schedule { stages: vec![stage], workspace: vec![] }
 }
 
@@ -161,6 +161,6 @@ fn run(o: &Dequantize, args: &mut HostArgs<'_>, threads: Threads) {
     let map = o.granularity.map(&o.shape);
     cpu::store(&out, words, None, Overflow::Saturate, threads, |row, v| {
         rows::decode(&x, codes, row, 0, v);
-        s.apply(map, row, v);
+        s.apply(map, row, 0, v);
     });
 }

@@ -9,6 +9,8 @@ mod binding;
 mod dequantize;
 mod gemm;
 mod operation;
+#[cfg(feature = "gpu")]
+mod pieces;
 pub mod problem;
 mod quantize;
 mod real;
@@ -16,7 +18,7 @@ mod reduce;
 
 pub use activation::Activation;
 pub use dequantize::{Dequantize, DequantizeArgs};
-pub use gemm::{Gemm, GemmArgs};
+pub use gemm::{Gemm, GemmArgs, Orientation};
 pub use operation::{
     Arguments, Arithmetic, Body, Case, Cost, Data, DescriptorError, Inputs, Kernel, Operation, Outputs,
     Purpose, Refusal, Slots,

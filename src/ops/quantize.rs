@@ -258,29 +258,20 @@ fn schedule(o: &Quantize, _: &Tuning, caps: &Capabilities) -> Schedule {
     let [x, out] = o.operands().expect("validated").try_into().expect("two operands");
     let (x, out) = (x.layout, out.layout);
     let map = binding::group_map(&out);
-    let quads = u64::from(out.rows()) * u64::from(out.row_quads());
     let mut stages = vec![binding::reset(&out, caps)];
     if o.scaling == Scaling::Current {
         stages.push(reduce::amax(&x, out.element(), caps));
         stages.push(derive(&out, o.format, caps));
     }
-    let params = Params::new(&[
-        ("quads", quads as u32),
-        ("cols", out.cols()),
-        ("x_quads", x.row_quads()),
-        ("out_quads", out.row_quads()),
-    ]);
+    let params =
+        Params::new(&[("cols", out.cols()), ("x_quads", x.row_quads()), ("out_quads", out.row_quads())])
+            .and(&binding::out_groups(&out, map));
+    let shared = binding::output_shared(out.element());
     stages.push(
         StageBuilder::new(shader!("quantize/encode.wgsl"))
             .operand("x", 1, x.element())
             .output("out", 2, 3, out.element(), o.overflow)
-            .linear(
-                binding::LINEAR,
-                quads,
-                params.and(&binding::out_groups(&out, map)),
-                binding::output_shared(out.element()),
-                caps,
-            ),
+            .stream(&[("out_origin", 2, &out), ("x_origin", 1, &x)], &params, shared, caps),
     );
     Schedule { stages, workspace: vec![] }
 }

@@ -27,7 +27,7 @@ use crate::{
 /// An integer maximum of |code · scale|, so it is the same on every backend, Inf and NaN win, and subnormal f32 count
 /// as zero.
 ///
-/// Errors: `PerBlock`, not computed yet; shapes that cannot be.
+/// Errors: a `granularity` of blocks, not computed yet; shapes that cannot be.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reduce {
     /// Shape of `x`.
@@ -72,7 +72,6 @@ impl Operation for Reduce {
     ];
 
     fn operands(&self) -> Result<Vec<Operand>, DescriptorError> {
-        expect_computed(Self::NAME, "from", self.from)?;
         expect_computed(Self::NAME, "granularity", Element::f8(Format::E4M3FN, self.granularity))?;
         let x = Operand::read("x", self.shape.clone(), self.from)
             .map_err(DescriptorError::layout(Self::NAME, "x"))?;
@@ -167,14 +166,13 @@ fn amax_stage(stage: StageBuilder, x: &Layout, granularity: Granularity, caps: &
     let groups = granularity.groups(x.shape()).expect("validated") as u32;
     let to = granularity.map(x.shape());
     let from = binding::group_map(x);
-    let quads = u64::from(x.rows()) * u64::from(x.row_quads());
     let params = Params::new(&[
-        ("quads", quads as u32),
         ("cols", x.cols()),
         ("x_quads", x.row_quads()),
         ("x_row_stride", from.row_stride),
         ("x_row_groups", from.row_groups),
-        ("x_by_column", from.by_column().into()),
+        ("x_col_stride", from.col_stride),
+        ("x_col_groups", from.col_groups),
         ("out_groups", groups),
         ("out_row_stride", to.row_stride),
         ("out_row_groups", to.row_groups),
@@ -182,7 +180,7 @@ fn amax_stage(stage: StageBuilder, x: &Layout, granularity: Granularity, caps: &
     ]);
     // One maximum per workgroup, where there is one for the tensor.
     let shared = if per_tensor { 4 } else { 0 };
-    stage.linear(binding::LINEAR, quads, params, shared, caps)
+    stage.stream(&[("x_origin", 1, x)], &params, shared, caps)
 }
 
 /// amax of `x` into the record of `out`, at the granularity of `out`: the first half of current scaling.
@@ -205,7 +203,7 @@ fn run(o: &Reduce, args: &mut HostArgs<'_>, threads: Threads) {
     cpu::amax(shape, map, &mut s, threads, |row, v| {
         rows::decode(&x.layout, words, row, 0, v);
         if let Some((given, from)) = &given {
-            given.apply(*from, row, v);
+            given.apply(*from, row, 0, v);
         }
     });
     result.fill(0);

@@ -11,8 +11,7 @@ use std::fmt;
 /// | `PerToken` | d₀ · … · dₙ₋₁: one per row | activations |
 /// | `PerBlock { rows, cols }` | ⌈rows of the tensor / rows⌉ · ⌈dₙ / cols⌉ | 128×128 weights, 1×128 activations, MX 1×32 |
 ///
-/// `PerBlock` is carried by descriptors and tensors; operations that do not compute with it yet refuse it with a
-/// reason.
+/// `PerBlock` is read by every operation; those that cannot write it yet refuse it with a reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Granularity {

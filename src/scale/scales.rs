@@ -158,12 +158,15 @@ impl Scales {
         f32::from_bits(self.words[self.at(2, group)])
     }
 
-    /// real = code × scale, for the columns of one row; `map` is that of the tensor's shape.
-    pub(crate) fn apply(&self, map: GroupMap, row: usize, codes: &mut [f32]) {
-        let stretch = map.col_stride as usize;
-        for (col, codes) in (0..).step_by(stretch).zip(codes.chunks_mut(stretch)) {
+    /// real = code × scale, for the columns of one row from `col` on; `map` is that of the tensor's shape.
+    pub(crate) fn apply(&self, map: GroupMap, row: usize, col: usize, codes: &mut [f32]) {
+        let (mut col, mut rest) = (col, codes);
+        while !rest.is_empty() {
+            let stretch = map.col_stride as usize - col % map.col_stride as usize;
+            let (here, after) = rest.split_at_mut(stretch.min(rest.len()));
             let scale = self.scale_of(map.group(row, col));
-            codes.iter_mut().for_each(|v| *v *= scale);
+            here.iter_mut().for_each(|v| *v *= scale);
+            (col, rest) = (col + stretch, after);
         }
     }
 

@@ -27,6 +27,8 @@ pub(crate) use shader;
 /// The files that any shader may import.
 pub static LIBRARY: &[Shader] = &[
     shader!("gemm/epilogue.wgsl"),
+    shader!("gemm/params.wgsl"),
+    shader!("gemm/side.wgsl"),
     shader!("lib/activation.wgsl"),
     shader!("lib/bits.wgsl"),
     shader!("lib/fp8.wgsl"),

@@ -205,7 +205,7 @@ impl HostTensor {
         for (row, x) in out.chunks_exact_mut(cols).enumerate() {
             rows::decode(&self.layout, &self.words, row, 0, x);
             if let Some((s, map)) = &scaling {
-                s.apply(*map, row, x);
+                s.apply(*map, row, 0, x);
             }
         }
         out

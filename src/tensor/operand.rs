@@ -58,6 +58,8 @@ impl fmt::Display for Slot {
 pub enum Draw {
     /// Around zero, both signs.
     Normal,
+    /// The same, its scales never so large that sums of products of scaled numbers leave the range of f32.
+    Moderate,
     /// Magnitudes that rise along each row and from row to row: what a maximum needs to be sensitive to the end.
     Rising,
 }

@@ -66,9 +66,9 @@ pub fn draw(o: &Operand, data: Data, seed: u64) -> HostTensor {
 fn number(r: &mut Pcg, draw: Draw, data: Data, i: usize, n: usize) -> f32 {
     match (draw, data) {
         // Never zero: a term that is dropped must be missed.
-        (Draw::Normal, Data::SmallIntegers) => r.sign() * (1 + r.below(4)) as f32,
+        (Draw::Normal | Draw::Moderate, Data::SmallIntegers) => r.sign() * (1 + r.below(4)) as f32,
         (Draw::Rising, Data::SmallIntegers) => r.sign() * (1 + i * 15 / n) as f32,
-        (Draw::Normal, _) => 2.0 * r.normal(),
+        (Draw::Normal | Draw::Moderate, _) => 2.0 * r.normal(),
         (Draw::Rising, _) => r.sign() * (0.1 + 7.0 * (i as f32 + r.unit()) / n as f32),
     }
 }
@@ -121,7 +121,8 @@ fn special_numbers(dtype: DType) -> Special<f32> {
 fn scales(o: &Operand, data: Data, r: &mut Pcg) -> Scales {
     let groups = o.layout.groups() as usize;
     let granularity = o.layout.element().scaling().expect("an 8-bit operand");
-    let extremes = [1.0, 0.0, 2f32.powi(-126), 2f32.powi(100), 0.37];
+    let large = if o.draw == Draw::Moderate { 40 } else { 100 };
+    let extremes = [1.0, 0.0, 2f32.powi(-126), 2f32.powi(large), 0.37];
     let s: Vec<f32> = (0..groups)
         .map(|g| match data {
             Data::SmallIntegers => 2f32.powi(r.below(7) as i32 - 3),

@@ -6,10 +6,12 @@
 mod compare;
 mod draw;
 mod mutate;
+mod self_check;
 
 pub use compare::{Comparison, Worst};
 pub use draw::draw;
 pub use mutate::{Mutation, mutations};
+pub use self_check::{Checked, Failure, Fault, Report};
 
 use crate::{
     Error,

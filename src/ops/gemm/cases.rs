@@ -3,8 +3,8 @@
 use super::Gemm;
 use crate::{
     dtype::{Format, Overflow},
-    ops::{Activation, Case, Data, Purpose},
-    scale::Granularity::{PerChannel, PerTensor, PerToken},
+    ops::{Activation, Case, Data, Orientation, Purpose},
+    scale::Granularity::{PerBlock, PerChannel, PerTensor, PerToken},
     tensor::{DType, Element},
 };
 
@@ -16,6 +16,94 @@ fn e4m3(g: crate::scale::Granularity) -> Element {
 fn kinds() -> Vec<Element> {
     let coded = Format::ALL.map(|f| Element::f8(f, PerTensor));
     [Element::F32, Element::F16, Element::BF16].into_iter().chain(coded).collect()
+}
+
+/// Every way A and B may lie, of every kind, at every odd shape; scales that leave the sum and scales that cannot.
+fn orientations() -> Vec<Case<Gemm>> {
+    let mut all = vec![];
+    let per_tensor = |f| Element::f8(f, PerTensor);
+    let blocks = |rows, cols| e4m3(PerBlock { rows, cols });
+    let pairs = [
+        (e4m3(PerToken), e4m3(PerChannel { axis: 0 })),
+        (e4m3(PerTensor), per_tensor(Format::E5M2)),
+        (Element::F32, Element::F16),
+        (Element::BF16, per_tensor(Format::E4M3FNUZ)),
+        (e4m3(PerChannel { axis: 1 }), e4m3(PerChannel { axis: 1 })),
+        // Odd blocks, so that none ends where a quad or a tile does.
+        (blocks(1, 6), blocks(3, 5)),
+    ];
+    for o in Orientation::ALL {
+        for (i, (a, b)) in pairs.into_iter().enumerate() {
+            let name = format!("{} {a} x {b}", o.name());
+            for (m, n, k) in ODD {
+                let op = Gemm::new(m, n, k).orientation(o).a(a).b(b);
+                let small = m * n <= 300 && k < 100;
+                let purpose = if i == 0 && small { Purpose::Smoke } else { Purpose::Edge };
+                all.push(Case::new(format!("{m}x{n}x{k} {name}, strict"), purpose, Data::SmallIntegers, op));
+            }
+            let op = Gemm::new(11, 21, 27).orientation(o).a(a).b(b);
+            for data in [Data::Random, Data::Specials] {
+                all.push(Case::new(format!("11x21x27 {name}, {data:?}"), Purpose::Edge, data, op.clone()));
+            }
+        }
+        // What checkpoints have: blocks that hold whole quads.
+        let op = Gemm::new(9, 150, 260).orientation(o).a(blocks(1, 128)).b(blocks(128, 128)).bias(DType::F32);
+        all.push(Case::new(format!("{} 128x128 blocks", o.name()), Purpose::Edge, Data::Random, op));
+    }
+    let op = Gemm::new(5, 40, 96).a(blocks(1, 32)).b(blocks(1, 32));
+    all.push(Case::new("1x32 blocks", Purpose::Smoke, Data::SmallIntegers, op));
+    all
+}
+
+/// Batches of their own, shared ones, and both along every number of axes.
+fn batches() -> Vec<Case<Gemm>> {
+    let mut all = vec![];
+    let of: [(&[u32], &[u32]); 7] = [
+        (&[3], &[3]),
+        (&[3], &[]),
+        (&[], &[2, 2]),
+        (&[2, 3], &[3]),
+        (&[3, 1], &[2]),
+        (&[2, 1, 3], &[2, 2, 1]),
+        (&[2, 1, 2, 1], &[2, 1, 3]),
+    ];
+    for (a, b) in of {
+        for o in Orientation::ALL {
+            let op = Gemm::new(5, 9, 6).orientation(o).batch_a(a).batch_b(b);
+            let op = op.a(e4m3(PerToken)).b(e4m3(PerToken)).bias(DType::F16).residual(Element::F32);
+            let purpose = if o == Orientation::Nt { Purpose::Smoke } else { Purpose::Edge };
+            for (out, data) in [(Element::F32, Data::Random), (e4m3(PerToken), Data::SmallIntegers)] {
+                let label = format!("{} batches {a:?} x {b:?} {data:?}", o.name());
+                all.push(Case::new(label, purpose, data, op.clone().out(out)));
+            }
+        }
+    }
+    // More tiles than one, more batches than one; a scale per matrix, which is a channel.
+    let op = Gemm::new(70, 68, 20).batch([3]).orientation(Orientation::Nn).a(e4m3(PerChannel { axis: 0 }));
+    all.push(Case::new("70x68x20, 3 batches", Purpose::Edge, Data::SmallIntegers, op));
+    all
+}
+
+/// Every kind of residual with every factor there is.
+fn residuals() -> Vec<Case<Gemm>> {
+    let mut all = vec![];
+    let kinds = [Element::F32, Element::F16, Element::BF16, Element::f8(Format::E5M2, PerTensor)];
+    for (i, residual) in kinds.into_iter().enumerate() {
+        for alpha in [1.0, -2.0, 0.0] {
+            let a = [e4m3(PerToken), Element::F32][i % 2];
+            let b = [e4m3(PerChannel { axis: 0 }), Element::F16][i / 2];
+            let op = Gemm::new(7, 19, 13).a(a).b(b).alpha(alpha).residual(residual).bias(DType::Bf16);
+            for data in [Data::SmallIntegers, Data::Random, Data::Specials] {
+                let label = format!("residual {residual}, alpha {alpha} {data:?}");
+                let purpose = if i == 0 && data != Data::Specials { Purpose::Smoke } else { Purpose::Edge };
+                all.push(Case::new(label, purpose, data, op.clone()));
+            }
+            let op = op.out(e4m3(PerToken)).activation(Activation::Relu6);
+            let label = format!("residual {residual}, alpha {alpha} to e4m3fn");
+            all.push(Case::new(label, Purpose::Edge, Data::SmallIntegers, op));
+        }
+    }
+    all
 }
 
 /// 1, primes, around every tile edge, K of one and of more than any bound could judge.
@@ -53,6 +141,10 @@ pub(super) fn all() -> Vec<Case<Gemm>> {
         }
     }
     let (x, w) = (e4m3(PerToken), e4m3(weights));
+    all.extend(orientations());
+    all.extend(batches());
+    all.extend(residuals());
+    let mut add = |label: String, purpose, data, op| all.push(Case::new(label, purpose, data, op));
     for (m, n, k) in ODD {
         for (a, b) in [(x, w), (Element::F32, w), (Element::F16, Element::f8(Format::E5M2, PerTensor))] {
             for data in [Data::SmallIntegers, Data::Random] {
@@ -62,7 +154,7 @@ pub(super) fn all() -> Vec<Case<Gemm>> {
             }
         }
     }
-    // Every output, with all that an epilogue has.
+    // Every output with every bias, and every activation into a wide and a narrow one.
     let outs = [
         Element::F32,
         Element::F16,
@@ -72,18 +164,16 @@ pub(super) fn all() -> Vec<Case<Gemm>> {
         e4m3(PerChannel { axis: 1 }),
     ];
     for out in outs {
-        for (i, bias) in [None, Some(DType::F32), Some(DType::F16), Some(DType::Bf16)].into_iter().enumerate()
-        {
+        for bias in [None, Some(DType::F32), Some(DType::F16), Some(DType::Bf16)] {
             let op = Gemm { bias, ..Gemm::new(9, 18, 21).a(x).b(w).out(out) };
-            add(format!("out {out}, bias {bias:?}"), Purpose::Smoke, Data::SmallIntegers, op.clone());
-            let act = Activation::ALL[1 + i];
-            add(
-                format!("out {out}, bias {bias:?}, {act:?}"),
-                Purpose::Smoke,
-                Data::Random,
-                op.activation(act),
-            );
+            let purpose = if bias == Some(DType::F32) { Purpose::Smoke } else { Purpose::Edge };
+            add(format!("out {out}, bias {bias:?}"), purpose, Data::SmallIntegers, op);
         }
+    }
+    for act in Activation::ALL {
+        let op = Gemm::new(9, 18, 21).a(x).b(w).bias(DType::F32).activation(act);
+        add(format!("{act:?}"), Purpose::Smoke, Data::Random, op.clone());
+        add(format!("{act:?} to e4m3fn"), Purpose::Edge, Data::Random, op.out(e4m3(PerTensor)));
     }
     // Integers that need a bit more than bf16, or f16, has: ties, half of them up.
     for (out, k) in [(Element::BF16, 3000), (Element::F16, 65_537)] {

@@ -1,11 +1,11 @@
 //! GEMM on the CPU: codes decoded by table into panels that fit the cache, multiplied by a well-kept crate.
 
-use super::Gemm;
+use super::{Gemm, Scaled, scaled};
 use crate::{
     cpu::{HostArgs, Threads, amax, product, store},
     ops::{Activation, Operation},
     scale::Scales,
-    tensor::{Layout, rows, scales, values},
+    tensor::{self, Layout, rows, scales, values},
 };
 
 /// Rows and columns of the output that are one piece of work, at most: enough that decoding A and B again for each
@@ -21,116 +21,200 @@ struct Operand<'a> {
     scales: Option<Scales>,
 }
 
-impl Operand<'_> {
-    /// Rows from `row` on, each from `col` on, as dense f32 rows of `cols`; scales are not applied.
-    fn decode(&self, row: usize, col: usize, cols: usize, out: &mut [f32]) {
-        for (i, out) in out.chunks_exact_mut(cols).enumerate() {
-            rows::decode(&self.layout, self.words, row + i, col, out);
+impl<'a> Operand<'a> {
+    fn new(operands: &[tensor::Operand], args: &HostArgs<'a>, role: &'static str) -> Self {
+        let layout = layout(operands, role);
+        let scales = layout
+            .element()
+            .scaling()
+            .map(|g| Scales::from_words(g, layout.groups() as usize, args.read(scales(role)).to_vec()));
+        Self { words: args.read(values(role)), scales, layout }
+    }
+
+    /// Numbers of one row from `col` on, not scaled.
+    fn codes(&self, row: usize, col: usize, out: &mut [f32]) {
+        rows::decode(&self.layout, self.words, row, col, out);
+    }
+
+    /// Numbers of one row from `col` on, each times its scale.
+    fn numbers(&self, row: usize, col: usize, out: &mut [f32]) {
+        self.codes(row, col, out);
+        if let Some(s) = &self.scales {
+            s.apply(s.granularity().map(self.layout.shape()), row, col, out);
+        }
+    }
+}
+
+/// One side of the product: lines along k, whichever way it lies.
+struct Side<'a> {
+    operand: Operand<'a>,
+    k: usize,
+    k_rows: bool,
+    scaled: Scaled,
+}
+
+impl<'a> Side<'a> {
+    fn new(operand: Operand<'a>, k: usize, k_rows: bool) -> Self {
+        Self { scaled: scaled(&operand.layout, k_rows), operand, k, k_rows }
+    }
+
+    /// A stretch of a storage row as it enters the sum.
+    fn read(&self, row: usize, col: usize, out: &mut [f32]) {
+        match self.scaled {
+            Scaled::AlongK => self.operand.numbers(row, col, out),
+            _ => self.operand.codes(row, col, out),
         }
     }
 
-    /// Scales of all rows, along which they run.
-    fn scales(&self) -> Vec<f64> {
-        let of = |s: &Scales, row| f64::from(s.scale_of(if s.groups() == 1 { 0 } else { row }));
-        (0..self.layout.rows() as usize).map(|row| self.scales.as_ref().map_or(1.0, |s| of(s, row))).collect()
+    /// So many lines of a batch, each from `first` on along k: dense rows of `depth`.
+    fn decode(&self, batch: usize, line: usize, first: usize, depth: usize, out: &mut [f32]) {
+        if !self.k_rows {
+            let extent = self.operand.layout.rows() as usize / self.batches();
+            for (i, out) in out.chunks_exact_mut(depth).enumerate() {
+                self.read(batch * extent + line + i, first, out);
+            }
+            return;
+        }
+        let mut row = vec![0.0; out.len() / depth];
+        for k in 0..depth {
+            self.read(batch * self.k + first + k, line, &mut row);
+            for (out, v) in out.chunks_exact_mut(depth).zip(&row) {
+                out[k] = *v;
+            }
+        }
     }
+
+    fn batches(&self) -> usize {
+        let shape = self.operand.layout.shape();
+        shape[..shape.len() - 2].iter().product::<u32>() as usize
+    }
+
+    /// Scales that leave the sum, of every line of every batch; `None` where there are none.
+    fn line_scales(&self) -> Option<Vec<f64>> {
+        let s = self.operand.scales.as_ref().filter(|_| self.scaled == Scaled::Lines)?;
+        let l = &self.operand.layout;
+        let (rows, cols) = (l.rows() as usize, l.cols() as usize);
+        let map = s.granularity().map(l.shape());
+        let of = |row, col| f64::from(s.scale_of(map.group(row, col)));
+        Some(if self.k_rows {
+            (0..rows / self.k * cols).map(|i| of(i / cols * self.k, i % cols)).collect()
+        } else {
+            (0..rows).map(|row| of(row, 0)).collect()
+        })
+    }
+}
+
+fn layout(operands: &[tensor::Operand], role: &str) -> Layout {
+    operands.iter().find(|o| o.role == role).expect("an operand of gemm").layout.clone()
 }
 
 /// What happens to a sum.
-struct Epilogue {
-    /// Scales of the rows of A and of B, where one of them has any.
-    scales: Option<(Vec<f64>, Vec<f64>)>,
+struct Epilogue<'a> {
+    alpha: f64,
+    a: Option<Vec<f64>>,
+    b: Option<Vec<f64>>,
     bias: Option<Vec<f32>>,
+    residual: Option<Operand<'a>>,
     activation: Activation,
 }
 
-impl Epilogue {
-    /// Finishes the sums of one row from `col` on.
-    fn apply(&self, row: usize, col: usize, v: &mut [f32]) {
-        if let Some((a, b)) = &self.scales {
-            for (v, b) in v.iter_mut().zip(&b[col..]) {
-                // One rounding, and no scale product that leaves the range of f32 on the way.
-                *v = (f64::from(*v) * (a[row] * b)) as f32;
+impl Epilogue<'_> {
+    /// Finishes sums of one row of the output: `row` of all rows, from `col` on; `a` and `b` are its lines there.
+    fn apply(&self, row: usize, col: usize, a: usize, b: usize, v: &mut [f32]) {
+        let factor = self.alpha * self.a.as_ref().map_or(1.0, |s| s[a]);
+        // One rounding, and no product of scales that leaves the range of f32 on the way.
+        match &self.b {
+            Some(s) => {
+                v.iter_mut().zip(&s[b..]).for_each(|(v, s)| *v = (f64::from(*v) * (factor * s)) as f32)
             }
+            None if factor != 1.0 => v.iter_mut().for_each(|v| *v = (f64::from(*v) * factor) as f32),
+            None => {}
         }
         if let Some(bias) = &self.bias {
-            for (v, bias) in v.iter_mut().zip(&bias[col..]) {
-                *v += bias;
-            }
+            v.iter_mut().zip(&bias[col..]).for_each(|(v, bias)| *v += bias);
+        }
+        if let Some(residual) = &self.residual {
+            let mut add = vec![0.0; v.len()];
+            residual.numbers(row, col, &mut add);
+            v.iter_mut().zip(add).for_each(|(v, add)| *v += add);
         }
         if self.activation != Activation::None {
-            for v in v {
-                *v = self.activation.apply(*v);
-            }
+            v.iter_mut().for_each(|v| *v = self.activation.apply(*v));
         }
     }
 }
 
 pub(super) fn run(o: &Gemm, args: &mut HostArgs<'_>, threads: Threads) {
     let operands = o.operands().expect("validated");
-    let of =
-        |role: &str| operands.iter().find(|o| o.role == role).expect("an operand of gemm").layout.clone();
-    let read = |role: &'static str| {
-        let layout = of(role);
-        let scales = layout
-            .element()
-            .scaling()
-            .map(|g| Scales::from_words(g, layout.groups() as usize, args.read(scales(role)).to_vec()));
-        Operand { words: args.read(values(role)), scales, layout }
-    };
-    let (a, b) = (read("a"), read("b"));
-    let (m, n) = (o.m as usize, o.n as usize);
+    let (m, n, k) = (o.m as usize, o.n as usize, o.k as usize);
+    let read = |role| Operand::new(&operands, args, role);
+    let a = Side::new(read("a"), k, o.orientation.a_k_rows());
+    let b = Side::new(read("b"), k, o.orientation.b_k_rows());
+    let batches = o.batches();
     let epilogue = Epilogue {
-        scales: (a.scales.is_some() || b.scales.is_some()).then(|| (a.scales(), b.scales())),
+        alpha: o.alpha.into(),
+        a: a.line_scales(),
+        b: b.line_scales(),
         bias: o.bias.map(|_| {
             let mut bias = vec![0.0; n];
-            read("bias").decode(0, 0, n, &mut bias);
+            read("bias").codes(0, 0, &mut bias);
             bias
         }),
+        residual: o.residual.map(|_| read("residual")),
         activation: o.activation,
+    };
+    // Row `i` of one batch of the output, its columns from `col` on.
+    let finish = |batch: usize, i: usize, col: usize, v: &mut [f32]| {
+        let (of_a, of_b) = batches.sides(batch);
+        epilogue.apply(batch * m + i, col, of_a * m + i, of_b * n + col, v);
     };
     // Rows that become codes are read twice, for their amax and then their codes: the epilogue comes before both.
     let coded = o.out.scaling().is_some();
     let (down, across) = threads.tile((m, n), TILE);
-    let tiles = (0..m).step_by(down).flat_map(|row| (0..n).step_by(across).map(move |col| (row, col)));
-    let tiles = threads.for_each(tiles, |(row, col)| {
+    let tiles = (0..batches.count() as usize).flat_map(|batch| {
+        let rows = (0..m).step_by(down);
+        rows.flat_map(move |row| (0..n).step_by(across).map(move |col| (batch, row, col)))
+    });
+    let tiles = threads.for_each(tiles, |(batch, row, col)| {
         let (rows, cols) = (down.min(m - row), across.min(n - col));
-        let mut v = multiply(&a, &b, (row, col), (rows, cols));
+        let mut v = multiply(&a, &b, batches.sides(batch), (row, col), (rows, cols));
         if coded {
             for (i, v) in v.chunks_exact_mut(cols).enumerate() {
-                epilogue.apply(row + i, col, v);
+                finish(batch, row + i, col, v);
             }
         }
         v
     });
     let row = |row: usize, to: &mut [f32]| {
-        let band = &tiles[row / down * n.div_ceil(across)..];
+        let (batch, row) = (row / m, row % m);
+        let band = &tiles[(batch * m.div_ceil(down) + row / down) * n.div_ceil(across)..];
         for ((to, tile), col) in to.chunks_mut(across).zip(band).zip((0..).step_by(across)) {
             let cols = to.len();
             to.copy_from_slice(&tile[row % down * cols..][..cols]);
             if !coded {
-                epilogue.apply(row, col, to);
+                finish(batch, row, col, to);
             }
         }
     };
-    write(o, &of("out"), args, row, threads);
+    write(o, &layout(&operands, "out"), args, row, threads);
 }
 
 /// Σₖ a · b of one tile of the output, by panels along k.
 fn multiply(
-    a: &Operand<'_>,
-    b: &Operand<'_>,
+    a: &Side<'_>,
+    b: &Side<'_>,
+    (of_a, of_b): (usize, usize),
     (row, col): (usize, usize),
     (rows, cols): (usize, usize),
 ) -> Vec<f32> {
-    let k = a.layout.cols() as usize;
+    let k = a.k;
     let mut out = vec![0.0; rows * cols];
     let (mut pa, mut pb) = (vec![0.0; rows * PANEL.min(k)], vec![0.0; cols * PANEL.min(k)]);
     for first in (0..k).step_by(PANEL) {
         let depth = PANEL.min(k - first);
         let (pa, pb) = (&mut pa[..rows * depth], &mut pb[..cols * depth]);
-        a.decode(row, first, depth, pa);
-        b.decode(col, first, depth, pb);
+        a.decode(of_a, row, first, depth, pa);
+        b.decode(of_b, col, first, depth, pb);
         product(rows, cols, pa, pb, &mut out, first > 0);
     }
     out
@@ -150,7 +234,7 @@ fn write(
     let record = args.write(scales("out"));
     let mut s = Scales::from_words(g, out.groups() as usize, record.to_vec());
     s.reset();
-    amax((o.m as usize, o.n as usize), g.map(out.shape()), &mut s, threads, &row);
+    amax((out.rows() as usize, out.cols() as usize), g.map(out.shape()), &mut s, threads, &row);
     store(out, words, Some(&mut s), o.overflow, threads, row);
     record.copy_from_slice(s.words());
 }

@@ -1,11 +1,17 @@
 //! `gemm`: matrix products with an epilogue.
 
+mod batch;
 mod cases;
 mod cpu;
 #[cfg(feature = "gpu")]
 mod gpu;
+mod orientation;
+#[cfg(feature = "gpu")]
+mod pieces;
 #[cfg(test)]
 mod tests;
+
+pub use orientation::Orientation;
 
 use super::{
     Activation, Arithmetic, Body, Case, Cost, DescriptorError, Inputs, Kernel, Operation, Outputs, Real,
@@ -15,28 +21,34 @@ use crate::{
     arguments,
     dtype::Overflow,
     scale::Granularity,
-    tensor::{DType, Element, Operand},
+    tensor::{DType, Draw, Element, Layout, Operand},
 };
+use batch::Batches;
 
-/// out = act(s_a · s_b · A · Bᵀ + bias), then, for an 8-bit `out`, encode(· × inv_scale) with amax and flags.
+/// out = act(alpha · s_a · s_b · op(A) · op(B) + bias + residual), then, for an 8-bit `out`, encode(· × inv_scale) with
+/// amax and flags.
 ///
-/// * `a`: \[m, k\]; `b`: \[n, k\] (the NT product: both contiguous along k, as weights are stored). Each f32, f16,
-///   bf16 or any 8-bit format, in any mix; 8-bit operands are scaled per tensor or along axis 0 (per channel, per
-///   token).
+/// * `a`: \[batch_a…, m, k\] and `b`: \[batch_b…, n, k\], or transposed as [`Orientation`] says. Each f32, f16, bf16
+///   or any 8-bit format, in any mix and at any granularity. Batches broadcast as NumPy's do: an extent of 1, or none,
+///   is shared.
 /// * `bias`: \[n\], f32, f16 or bf16, if the descriptor has it.
-/// * `out`: \[m, n\], f32, f16, bf16, or 8-bit with given scales (per tensor, per channel, per token).
+/// * `residual`: \[batch…, m, n\], f32, f16, bf16 or 8-bit scaled per tensor, if the descriptor has it.
+/// * `out`: \[batch…, m, n\], f32, f16, bf16, or 8-bit with given scales (per tensor, per channel, per token).
 ///
-/// Codes stay codes: operands are decoded on the way into registers or panels, sums are f32. The epilogue has one
-/// order: scales, bias, activation, amax, code.
+/// Codes stay codes: operands are decoded on the way into registers or panels, sums are f32. Scales that are constant
+/// along k leave the sum and are applied once to each result, in an order that stays within the range of f32 unless
+/// the result does not; scales that vary along k (128×128 and 1×32 blocks, and channels of a transposed operand)
+/// cannot, and are applied as codes are decoded, with one rounding. The epilogue has one order: alpha and scales, bias,
+/// residual, activation, amax, code.
 ///
-/// NaN: out\[i, j\] is NaN if row i of A, row j of B or bias j holds one, whatever the driver's arithmetic does; the
-/// record of an 8-bit operand saves looking. Inf follows IEEE where the driver does.
+/// NaN: out\[i, j\] is NaN if line i of A, line j of B, bias j or residual \[i, j\] holds one, whatever the driver's
+/// arithmetic does; the record of an 8-bit operand saves looking. Inf follows IEEE where the driver does.
 ///
 /// Error: |out − truth| ≤ L·\[(k + c)·u·Σ|terms|\] + e_act, u = 2⁻²⁴, c the operations of the epilogue, L the slope of
 /// the activation, then the rounding of `out`; 0 where every product and partial sum is exact.
 ///
-/// Errors: an extent of 0; scales that vary along k (they cannot leave the sum); block scales, not computed yet;
-/// an 8-bit bias.
+/// Errors: an extent of 0; batches that do not broadcast; an alpha beyond \[2⁻¹⁰⁰, 2¹⁰⁰\] that is not 0; an 8-bit
+/// bias; a residual scaled finer than per tensor; block scales of `out`, not computed yet.
 ///
 /// ```
 /// use quarter::{Context, dtype::Format, scale::Granularity, tensor::*, ops::*};
@@ -53,18 +65,28 @@ use crate::{
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Gemm {
-    /// Rows of A and of the output.
+    /// Rows of op(A) and of the output.
     pub m: u32,
-    /// Rows of B, columns of the output.
+    /// Columns of op(B) and of the output.
     pub n: u32,
-    /// Columns of A and of B.
+    /// Columns of op(A), rows of op(B).
     pub k: u32,
+    /// Which way A and B lie.
+    pub orientation: Orientation,
+    /// Batches of A, outermost first; none: one matrix.
+    pub batch_a: Vec<u32>,
+    /// Batches of B.
+    pub batch_b: Vec<u32>,
     /// Elements of A.
     pub a: Element,
     /// Elements of B.
     pub b: Element,
+    /// Factor of the product.
+    pub alpha: f32,
     /// Kind of the bias, if there is one.
     pub bias: Option<DType>,
+    /// Elements of the residual, if there is one.
+    pub residual: Option<Element>,
     /// The function at the end.
     pub activation: Activation,
     /// Elements of the output.
@@ -76,23 +98,65 @@ pub struct Gemm {
 arguments! {
     /// Tensors of one [`Gemm`].
     pub struct GemmArgs for Gemm {
-        /// \[m, k\]
+        /// \[batch_a…, m, k\], or transposed
         a,
-        /// \[n, k\]
+        /// \[batch_b…, n, k\], or transposed
         b,
-        /// \[m, n\]
+        /// \[batch…, m, n\]
         out,
     } {
         /// \[n\]; exactly when the descriptor has it.
         bias,
+        /// \[batch…, m, n\]; exactly when the descriptor has it.
+        residual,
     }
 }
 
 impl Gemm {
-    /// A product of f32 matrices, nothing after it.
+    /// A product of f32 matrices, A · Bᵀ, nothing after it.
     pub fn new(m: u32, n: u32, k: u32) -> Self {
-        let (f32, overflow) = (Element::F32, Overflow::Saturate);
-        Self { m, n, k, a: f32, b: f32, bias: None, activation: Activation::None, out: f32, overflow }
+        let f32 = Element::F32;
+        Self {
+            m,
+            n,
+            k,
+            orientation: Orientation::Nt,
+            batch_a: vec![],
+            batch_b: vec![],
+            a: f32,
+            b: f32,
+            alpha: 1.0,
+            bias: None,
+            residual: None,
+            activation: Activation::None,
+            out: f32,
+            overflow: Overflow::Saturate,
+        }
+    }
+
+    /// Which way A and B lie.
+    #[must_use]
+    pub fn orientation(self, orientation: Orientation) -> Self {
+        Self { orientation, ..self }
+    }
+
+    /// As many products, each with an A and a B of its own.
+    #[must_use]
+    pub fn batch(self, batch: impl Into<Vec<u32>>) -> Self {
+        let batch = batch.into();
+        Self { batch_a: batch.clone(), batch_b: batch, ..self }
+    }
+
+    /// Batches of A.
+    #[must_use]
+    pub fn batch_a(self, batch: impl Into<Vec<u32>>) -> Self {
+        Self { batch_a: batch.into(), ..self }
+    }
+
+    /// Batches of B.
+    #[must_use]
+    pub fn batch_b(self, batch: impl Into<Vec<u32>>) -> Self {
+        Self { batch_b: batch.into(), ..self }
     }
 
     /// Elements of A.
@@ -107,10 +171,22 @@ impl Gemm {
         Self { b, ..self }
     }
 
+    /// Factor of the product.
+    #[must_use]
+    pub fn alpha(self, alpha: f32) -> Self {
+        Self { alpha, ..self }
+    }
+
     /// A bias of this kind.
     #[must_use]
     pub fn bias(self, bias: DType) -> Self {
         Self { bias: Some(bias), ..self }
+    }
+
+    /// A residual of these elements.
+    #[must_use]
+    pub fn residual(self, residual: Element) -> Self {
+        Self { residual: Some(residual), ..self }
     }
 
     /// The function at the end.
@@ -130,19 +206,58 @@ impl Gemm {
     pub fn overflow(self, overflow: Overflow) -> Self {
         Self { overflow, ..self }
     }
+
+    fn fail(what: &'static str, expected: impl Into<String>, got: impl Into<String>) -> DescriptorError {
+        DescriptorError::new(Self::NAME, what, expected, got)
+    }
+
+    fn batches(&self) -> Batches {
+        Batches::new(&self.batch_a, &self.batch_b)
+    }
 }
 
-/// Scales must be constant along k: what varies there cannot leave the sum.
-fn expect_outer(what: &'static str, e: Element) -> Result<(), DescriptorError> {
-    expect_computed(Gemm::NAME, what, e)?;
+/// Where the scales of one side act.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scaled {
+    /// There are none.
+    No,
+    /// Constant along k: on each result.
+    Lines,
+    /// They vary along k: on each code as it is decoded.
+    AlongK,
+}
+
+/// Where the scales of A or B act; `k_rows`: the rows of its storage run along k.
+fn scaled(side: &Layout, k_rows: bool) -> Scaled {
+    let Some(granularity) = side.element().scaling() else { return Scaled::No };
+    let map = granularity.map(side.shape());
+    let constant = if k_rows {
+        let k = side.shape()[side.shape().len() - 2];
+        map.row_groups == 1 || map.row_stride.is_multiple_of(k)
+    } else {
+        map.col_groups == 1
+    };
+    if constant { Scaled::Lines } else { Scaled::AlongK }
+}
+
+/// The largest exponent of alpha: as far as it and two scales can be multiplied in steps.
+const ALPHA_EXPONENT: i32 = 100;
+
+fn expect_alpha(alpha: f32) -> Result<(), DescriptorError> {
+    let limit = 2f32.powi(ALPHA_EXPONENT);
+    if alpha == 0.0 || (1.0 / limit..=limit).contains(&alpha.abs()) {
+        return Ok(());
+    }
+    Err(Gemm::fail("alpha", "0, or a magnitude from 2^-100 to 2^100", alpha.to_string()))
+}
+
+/// 8-bit residuals have one scale: it costs no storage binding.
+fn expect_residual(e: Element) -> Result<(), DescriptorError> {
     match e.scaling() {
-        Some(g @ Granularity::PerChannel { axis }) if axis != 0 => Err(DescriptorError::new(
-            Gemm::NAME,
-            what,
-            "scales per tensor or along axis 0",
-            format!("{g}: a scale that varies along k cannot leave the sum"),
-        )),
-        _ => Ok(()),
+        None | Some(Granularity::PerTensor) => Ok(()),
+        Some(g) => {
+            Err(Gemm::fail("residual", "f32, f16, bf16, or an 8-bit format scaled per tensor", g.to_string()))
+        }
     }
 }
 
@@ -177,55 +292,101 @@ impl Operation for Gemm {
     ];
 
     fn operands(&self) -> Result<Vec<Operand>, DescriptorError> {
-        let operand = |role, shape: &[u32], e| {
-            Operand::read(role, shape, e).map_err(DescriptorError::layout(Self::NAME, role))
-        };
         for (what, extent) in [("m", self.m), ("n", self.n), ("k", self.k)] {
             if extent == 0 {
-                return Err(DescriptorError::new(Self::NAME, what, "1 or more", "0"));
+                return Err(Self::fail(what, "1 or more", "0"));
             }
         }
-        expect_outer("a", self.a)?;
-        expect_outer("b", self.b)?;
-        expect_computed(Self::NAME, "out", self.out)?;
-        let mut all =
-            vec![operand("a", &[self.m, self.k], self.a)?, operand("b", &[self.n, self.k], self.b)?];
-        if let Some(bias) = self.bias {
-            all.push(operand("bias", &[self.n], unscaled(Self::NAME, "bias", bias)?)?);
+        for (what, batch) in [("batch_a", &self.batch_a), ("batch_b", &self.batch_b)] {
+            if batch.contains(&0) {
+                return Err(Self::fail(what, "extents of 1 or more", format!("{batch:?}")));
+            }
         }
-        let out = Operand::write("out", [self.m, self.n], self.out);
+        let Some(batch) = batch::broadcast(&self.batch_a, &self.batch_b) else {
+            let expected = format!("extents that are 1 or those of batch_a, {:?}", self.batch_a);
+            return Err(Self::fail("batch_b", expected, format!("{:?}", self.batch_b)));
+        };
+        expect_alpha(self.alpha)?;
+        expect_computed(Self::NAME, "out", self.out)?;
+        let shape = |batch: &[u32], rows, cols| [batch, &[rows, cols]].concat();
+        let (m, n, k) = (self.m, self.n, self.k);
+        let a = if self.orientation.a_k_rows() { (k, m) } else { (m, k) };
+        let b = if self.orientation.b_k_rows() { (k, n) } else { (n, k) };
+        let operand = |role, shape: Vec<u32>, e| {
+            Operand::read(role, shape, e).map_err(DescriptorError::layout(Self::NAME, role))
+        };
+        let side = |o: Operand, k_rows| match scaled(&o.layout, k_rows) {
+            Scaled::AlongK => o.draw(Draw::Moderate),
+            _ => o,
+        };
+        let mut all = vec![
+            side(operand("a", shape(&self.batch_a, a.0, a.1), self.a)?, self.orientation.a_k_rows()),
+            side(operand("b", shape(&self.batch_b, b.0, b.1), self.b)?, self.orientation.b_k_rows()),
+        ];
+        if let Some(bias) = self.bias {
+            all.push(operand("bias", vec![n], unscaled(Self::NAME, "bias", bias)?)?);
+        }
+        if let Some(residual) = self.residual {
+            expect_residual(residual)?;
+            all.push(operand("residual", shape(&batch, m, n), residual)?);
+        }
+        let out = Operand::write("out", shape(&batch, m, n), self.out);
         all.push(out.map_err(DescriptorError::layout(Self::NAME, "out"))?.overflow(self.overflow));
         Ok(all)
     }
 
     fn variant(&self) -> String {
-        format!("{}_{}_{}.nt", self.a.dtype(), self.b.dtype(), self.out.dtype())
+        let kinds = [self.a, self.b, self.out].map(|e| e.dtype().to_string());
+        format!("{}.{}", kinds.join("_"), self.orientation.name())
     }
 
     fn cost(&self) -> Cost {
         let product = |x: &[u32]| x.iter().fold(1u64, |n, &d| n.saturating_mul(d.into()));
-        let bytes = |rows, cols, e: Element| product(&[rows, cols, e.dtype().bytes()]);
-        let (a, b) = (bytes(self.m, self.k, self.a), bytes(self.n, self.k, self.b));
-        let out = bytes(self.m, self.n, self.out);
-        Cost { flops: product(&[2, self.m, self.n, self.k]), bytes: a.saturating_add(b).saturating_add(out) }
+        let batch = |x: &[u32]| u32::try_from(product(x)).unwrap_or(u32::MAX);
+        let all = batch::broadcast(&self.batch_a, &self.batch_b).map_or(1, |b| batch(&b));
+        let bytes = |batches, rows, cols, e: Element| product(&[batches, rows, cols, e.dtype().bytes()]);
+        let (m, n, k) = (self.m, self.n, self.k);
+        let residual = self.residual.map_or(0, |e| bytes(all, m, n, e));
+        let parts = [
+            bytes(batch(&self.batch_a), m, k, self.a),
+            bytes(batch(&self.batch_b), n, k, self.b),
+            bytes(all, m, n, self.out),
+            residual,
+        ];
+        Cost { flops: product(&[2, all, m, n, k]), bytes: parts.into_iter().fold(0, u64::saturating_add) }
     }
 
     fn reference(&self, x: &Inputs) -> Outputs {
-        let (a, b) = (x.codes("a"), x.codes("b"));
-        let (s_a, s_b) = (x.scales("a"), x.scales("b"));
+        let (m, n, k) = (self.m as usize, self.n as usize, self.k as usize);
+        let a = Lines::new(x, "a", k, self.orientation.a_k_rows());
+        let b = Lines::new(x, "b", k, self.orientation.b_k_rows());
         let bias = self.bias.map(|_| x.real("bias"));
-        let (n, k) = (self.n as usize, self.k as usize);
-        let mut out = Vec::with_capacity(self.m as usize * n);
-        for (row, s_a) in a.chunks_exact(k).zip(s_a.chunks_exact(k)) {
-            for (j, (col, s_b)) in b.chunks_exact(k).zip(s_b.chunks_exact(k)).enumerate() {
-                let mut v = Real::dot(row, col, x.arithmetic.chain);
-                if self.a.scaling().is_some() || self.b.scaling().is_some() {
-                    v = v * (Real::exact(s_a[0]) * Real::exact(s_b[0]));
+        let residual = self.residual.map(|_| x.real("residual"));
+        let batches = self.batches();
+        let alpha = Real::exact(self.alpha.into());
+        let mut out = Vec::with_capacity(batches.count() as usize * m * n);
+        for (of_a, of_b) in (0..batches.count() as usize).map(|i| batches.sides(i)) {
+            for i in of_a * m..(of_a + 1) * m {
+                for j in 0..n {
+                    let (codes_a, codes_b) = (a.line(i), b.line(of_b * n + j));
+                    let mut v = if a.scaled == Scaled::AlongK || b.scaled == Scaled::AlongK {
+                        let terms = a.real(i).zip(b.real(of_b * n + j)).map(|(a, b)| a * b);
+                        Real::sum(terms, x.arithmetic.chain)
+                    } else {
+                        Real::dot(codes_a, codes_b, x.arithmetic.chain)
+                    };
+                    let factors = [a.factor(i), b.factor(of_b * n + j), (self.alpha != 1.0).then_some(alpha)];
+                    if let Some(f) = factors.into_iter().flatten().reduce(|f, g| f * g) {
+                        v = v * f;
+                    }
+                    if let Some(bias) = &bias {
+                        v = v + bias[j];
+                    }
+                    if let Some(residual) = &residual {
+                        v = v + residual[out.len()];
+                    }
+                    out.push(self.activation.real(v));
                 }
-                if let Some(bias) = &bias {
-                    v = v + bias[j];
-                }
-                out.push(self.activation.real(v));
             }
         }
         Outputs(vec![("out", out)])
@@ -233,5 +394,47 @@ impl Operation for Gemm {
 
     fn cases() -> Vec<Case<Self>> {
         cases::all()
+    }
+}
+
+/// One side of the product as the reference reads it: lines along k, whichever way it lies.
+struct Lines {
+    k: usize,
+    codes: Vec<f64>,
+    scales: Vec<f64>,
+    scaled: Scaled,
+}
+
+impl Lines {
+    fn new(x: &Inputs, role: &str, k: usize, k_rows: bool) -> Self {
+        let layout = x.tensor(role).layout();
+        let turn = |v: Vec<f64>| {
+            if !k_rows {
+                return v;
+            }
+            let lines = layout.cols() as usize;
+            let matrix = |m: &[f64]| (0..k * lines).map(|i| m[i % k * lines + i / k]).collect::<Vec<_>>();
+            v.chunks_exact(k * lines).flat_map(matrix).collect()
+        };
+        let scaled = scaled(layout, k_rows);
+        Self { k, codes: turn(x.codes(role)), scales: turn(x.scales(role)), scaled }
+    }
+
+    fn line(&self, i: usize) -> &[f64] {
+        &self.codes[i * self.k..][..self.k]
+    }
+
+    /// Numbers of a line as they enter the sum.
+    fn real(&self, i: usize) -> impl Iterator<Item = Real> + '_ {
+        let scales = &self.scales[i * self.k..];
+        self.line(i).iter().zip(scales).map(|(&c, &s)| match self.scaled {
+            Scaled::AlongK => Real::exact(c) * Real::exact(s),
+            _ => Real::exact(c),
+        })
+    }
+
+    /// The scale that leaves the sum.
+    fn factor(&self, i: usize) -> Option<Real> {
+        (self.scaled == Scaled::Lines).then(|| Real::exact(self.scales[i * self.k]))
     }
 }
