@@ -56,6 +56,9 @@ pub enum Error {
     /// The device is lost; everything on it is gone.
     #[error("the GPU device is lost: {0}")]
     DeviceLost(String),
+    /// Only the owner of a shared device can do this.
+    #[error("{0}: a shared device: expected its owner to make it again and call `Context::from_wgpu`")]
+    NotOwn(String),
     /// A shader or pipeline the driver does not take; lines are those of the named WGSL file.
     #[error("{kernel}: {message}")]
     Compile {
@@ -73,6 +76,16 @@ pub enum Error {
         bytes: u64,
         /// The limit or the driver's message.
         why: String,
+    },
+    /// A buffer of the caller's that cannot be a tensor.
+    #[error("buffer of {what}: expected {expected}, got {got}")]
+    Buffer {
+        /// Which part of which tensor.
+        what: String,
+        /// What would do.
+        expected: String,
+        /// What came.
+        got: String,
     },
     /// Any other complaint of wgpu.
     #[error("wgpu: {0}")]

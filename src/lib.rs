@@ -13,6 +13,8 @@ mod context;
 pub mod dtype;
 mod error;
 mod plan;
+#[cfg(feature = "gpu")]
+mod profiler;
 pub mod scale;
 pub mod tensor;
 mod trusted;
@@ -25,8 +27,16 @@ pub mod ops;
 #[cfg(feature = "gpu")]
 pub mod shader;
 
+#[cfg(feature = "gpu")]
+pub use context::Readback;
 pub use context::{Context, ContextBuilder, Fallback, On};
 pub use error::Error;
+#[cfg(feature = "gpu")]
+pub use gpu::recommended;
+#[cfg(feature = "gpu")]
+pub use plan::Workspace;
 pub use plan::{AnyPlan, Bound, Choice, Plan, Planner};
+#[cfg(feature = "gpu")]
+pub use profiler::{Profiler, Timings};
 #[cfg(feature = "gpu")]
 pub use wgpu;

@@ -1,7 +1,10 @@
 //! Descriptor → [`Plan`] → [`Plan::bind`] → [`Bound::encode`].
 
 #[cfg(feature = "gpu")]
-use crate::gpu::{Program, Recording, Tuning};
+use crate::{
+    context::Backend,
+    gpu::{self, Program, Recording, Tuning},
+};
 use crate::{
     context::{Chosen, Context, ContextId, On},
     cpu::{Bytes, HostArgs, Threads},
@@ -122,7 +125,12 @@ impl<O: Operation> Plan<O> {
         }
     }
 
-    /// Bytes of every scratch buffer that a bound of this plan owns.
+    /// Bytes of scratch memory that a bound of this plan owns, in all.
+    pub fn workspace_size(&self) -> u64 {
+        self.workspace_bytes().iter().sum()
+    }
+
+    /// Bytes of every scratch buffer.
     pub fn workspace_bytes(&self) -> Vec<u64> {
         match &self.any.0.body {
             #[cfg(feature = "gpu")]
@@ -138,6 +146,56 @@ impl<O: Operation> Plan<O> {
     /// used twice; [`Error::WrongContext`].
     pub fn bind(&self, args: &impl Arguments<O>) -> Result<Bound, Error> {
         self.any.bind(&args.slots())
+    }
+
+    /// The same with scratch memory that other bounds use too, which saves memory and costs overlap: dispatches that
+    /// share it wait for each other. On the CPU backend there is none.
+    ///
+    /// # Errors
+    /// As [`bind`](Self::bind); [`Error::Buffer`] for a workspace that is too small; [`Error::WrongContext`] for one of
+    /// another context.
+    #[cfg(feature = "gpu")]
+    pub fn bind_with(&self, args: &impl Arguments<O>, workspace: &Workspace) -> Result<Bound, Error> {
+        if workspace.context != self.any.0.context {
+            return Err(Error::WrongContext { what: format!("workspace for {}", self.id()) });
+        }
+        self.any.bind_shared(&args.slots(), workspace.buffers.as_ref())
+    }
+}
+
+/// Scratch memory that several bounds may share, made by [`Context::workspace`]. Cheap to clone.
+#[cfg(feature = "gpu")]
+#[derive(Clone, Debug)]
+pub struct Workspace {
+    context: ContextId,
+    /// None on the CPU backend.
+    buffers: Option<gpu::Workspace>,
+}
+
+#[cfg(feature = "gpu")]
+impl Context {
+    /// Scratch memory for plans whose [`Plan::workspace_bytes`] are these, or less.
+    ///
+    /// ```
+    /// # use quarter::{Context, ops::Gemm};
+    /// # let ctx = Context::cpu();
+    /// let plans = [ctx.plan_blocking(&Gemm::new(1, 8, 8))?, ctx.plan_blocking(&Gemm::new(64, 8, 8))?];
+    /// let largest = plans.iter().map(|p| p.workspace_bytes()).max().unwrap();
+    /// let workspace = ctx.workspace(&largest)?;
+    /// # Ok::<(), quarter::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`], [`Error::DeviceLost`].
+    pub fn workspace(&self, bytes: &[u64]) -> Result<Workspace, Error> {
+        let buffers = match &self.0.backend {
+            Backend::Gpu(g) => {
+                g.alive()?;
+                Some(g.explain(gpu::Workspace::new(&g.device, "quarter shared", bytes))?)
+            }
+            Backend::Cpu { .. } => None,
+        };
+        Ok(Workspace { context: self.0.id, buffers })
     }
 }
 
@@ -159,7 +217,7 @@ struct PlanBody {
 enum Body {
     #[cfg(feature = "gpu")]
     Gpu {
-        device: wgpu::Device,
+        context: Context,
         program: Arc<Program>,
     },
     Cpu {
@@ -176,8 +234,7 @@ impl AnyPlan {
         chosen: Chosen,
         program: Arc<Program>,
     ) -> Self {
-        let device = ctx.wgpu().expect("a GPU context").0.clone();
-        Self::new(ctx, problem, chosen, |_| Body::Gpu { device, program })
+        Self::new(ctx, problem, chosen, |_| Body::Gpu { context: ctx.clone(), program })
     }
 
     pub(crate) fn on_cpu(ctx: &Context, problem: &dyn Problem, chosen: Chosen) -> Self {
@@ -207,16 +264,36 @@ impl AnyPlan {
     /// # Errors
     /// As there.
     pub fn bind(&self, args: &Slots<'_>) -> Result<Bound, Error> {
+        self.bind_shared(
+            args,
+            #[cfg(feature = "gpu")]
+            None,
+        )
+    }
+
+    fn bind_shared(
+        &self,
+        args: &Slots<'_>,
+        #[cfg(feature = "gpu")] shared: Option<&gpu::Workspace>,
+    ) -> Result<Bound, Error> {
         let plan = &self.0;
         let parts = check(plan, args)?;
         let body = match &plan.body {
             #[cfg(feature = "gpu")]
-            Body::Gpu { device, program } => {
+            Body::Gpu { context, program } => {
                 let of = |slot| match parts.iter().find(|p| p.0 == slot) {
-                    Some((_, _, Storage::Buffer(b))) => Some(b),
+                    Some((_, _, Storage::Buffer(b))) => {
+                        let Slot::Of(role, part) = slot else { return None };
+                        let o = plan.operands.iter().find(|o| o.role == role)?;
+                        Some((&b.buffer, b.offset, o.layout.part_bytes(part)))
+                    }
                     _ => None,
                 };
-                BoundBody::Gpu(program.record(device, &plan.id, of)?)
+                let Backend::Gpu(g) = &context.0.backend else {
+                    return Err(Error::NotOnGpu(plan.id.clone()));
+                };
+                g.alive()?;
+                BoundBody::Gpu(g.explain(program.record(&g.device, &plan.id, of, shared))?)
             }
             Body::Cpu { problem, kernel } => {
                 let mut slots = vec![];

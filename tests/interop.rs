@@ -185,12 +185,13 @@ fn the_owners_hooks_stay() {
 #[test]
 fn a_known_kernel_compiles_once() {
     let ctx = common::gpu();
-    assert_eq!(ctx.pipelines_compiled(), 0);
+    // That which measures the device.
+    assert_eq!(ctx.pipelines_compiled(), 1);
     let e4m3 = |g| Element::f8(Format::E4M3FN, g);
     let op = |m, n, k| Gemm::new(m, n, k).a(e4m3(Granularity::PerTensor)).b(e4m3(Granularity::PerToken));
     let first = ctx.plan_blocking(&op(5, 6, 7)).unwrap();
     let compiled = ctx.pipelines_compiled();
-    assert!(compiled > 0);
+    assert!(compiled > 1);
     for (m, n, k) in [(5, 6, 7), (1, 1, 1), (64, 640, 6400), (1000, 3, 77)] {
         let again = ctx.plan_blocking(&op(m, n, k)).unwrap();
         assert_eq!((ctx.pipelines_compiled(), again.id()), (compiled, first.id()), "{m} {n} {k}");

@@ -11,8 +11,41 @@ pub(crate) struct Adapter {
     pub capabilities: Capabilities,
 }
 
-/// Features that some kernel may use; asked for where the adapter has them.
-const WANTED: wgpu::Features = wgpu::Features::TIMESTAMP_QUERY;
+/// Features that the crate uses where the adapter has them: timestamps for [`Profiler`](crate::Profiler), a cache of
+/// pipelines.
+const WANTED: wgpu::Features = wgpu::Features::TIMESTAMP_QUERY.union(wgpu::Features::PIPELINE_CACHE);
+
+/// What to ask for when making a device that quarter will share: WebGPU's defaults, and beyond them what the adapter
+/// has of features and limits that kernels profit from. Join it with your own needs.
+///
+/// ```no_run
+/// # pollster::block_on(async {
+/// # use quarter::wgpu;
+/// # let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle_from_env());
+/// let adapter = instance.request_adapter(&wgpu::RequestAdapterOptions::default()).await.unwrap();
+/// let (device, queue) = adapter.request_device(&quarter::recommended(&adapter)).await.unwrap();
+/// let ctx = quarter::Context::from_wgpu(&adapter, &device, &queue);
+/// # });
+/// ```
+pub fn recommended(adapter: &wgpu::Adapter) -> wgpu::DeviceDescriptor<'static> {
+    let has = adapter.limits();
+    let limits = wgpu::Limits {
+        max_buffer_size: has.max_buffer_size,
+        max_storage_buffer_binding_size: has.max_storage_buffer_binding_size,
+        max_storage_buffers_per_shader_stage: has.max_storage_buffers_per_shader_stage,
+        max_compute_workgroup_storage_size: has.max_compute_workgroup_storage_size,
+        max_compute_invocations_per_workgroup: has.max_compute_invocations_per_workgroup,
+        max_compute_workgroup_size_x: has.max_compute_workgroup_size_x,
+        // An adapter may have less than the default of something.
+        ..wgpu::Limits::default().or_worse_values_from(&has)
+    };
+    wgpu::DeviceDescriptor {
+        label: Some("quarter"),
+        required_features: adapter.features() & WANTED,
+        required_limits: limits,
+        ..Default::default()
+    }
+}
 
 /// The best adapter: real GPUs before virtual ones, a CPU pretending only if `software`; native APIs before GL.
 pub(crate) async fn find(software: bool, limits: Option<wgpu::Limits>) -> Result<Adapter, Error> {
@@ -40,16 +73,13 @@ pub(crate) async fn find(software: bool, limits: Option<wgpu::Limits>) -> Result
         };
         return Err(Error::NoAdapter(why));
     };
-    let (features, limits) = match limits {
-        Some(limits) => (wgpu::Features::empty(), limits),
-        None => (adapter.features() & WANTED, adapter.limits()),
+    let descriptor = match limits {
+        Some(required_limits) => {
+            wgpu::DeviceDescriptor { label: Some("quarter"), required_limits, ..Default::default() }
+        }
+        None => recommended(&adapter),
     };
-    let descriptor = wgpu::DeviceDescriptor {
-        label: Some("quarter"),
-        required_features: features,
-        required_limits: limits.clone(),
-        ..Default::default()
-    };
+    let (features, limits) = (descriptor.required_features, descriptor.required_limits.clone());
     let (device, queue) =
         adapter.request_device(&descriptor).await.map_err(|e| Error::NoDevice(e.to_string()))?;
     let software = info.device_type == wgpu::DeviceType::Cpu;

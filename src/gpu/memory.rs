@@ -86,6 +86,7 @@ pub(crate) async fn allocate_with(
 }
 
 /// A value that a callback brings, as a future.
+#[derive(Debug)]
 struct Delivery<T>(Arc<Mutex<(Option<T>, Option<Waker>)>>);
 
 impl<T> Delivery<T> {
@@ -120,60 +121,143 @@ impl<T> Future for Delivery<T> {
     }
 }
 
+/// A part of a buffer: where it begins, and how many bytes.
+pub(crate) type Source<'b> = (&'b wgpu::Buffer, u64, u64);
+
+/// A copy on its way to the host.
+#[derive(Debug)]
+pub(crate) struct Arrival {
+    staging: wgpu::Buffer,
+    lengths: Vec<u64>,
+    arrived: Delivery<Result<(), wgpu::BufferAsyncError>>,
+}
+
+/// Records copies of buffers into one that is mapped when `encoder`'s commands are submitted.
+pub(crate) fn copy_out(
+    device: &wgpu::Device,
+    encoder: &mut wgpu::CommandEncoder,
+    sources: &[Source<'_>],
+) -> Result<Arrival, Error> {
+    let total: u64 = sources.iter().map(|s| s.2.next_multiple_of(8)).sum();
+    let fail = |why| Error::OutOfMemory { what: "quarter readback".into(), bytes: total, why };
+    let limit = device.limits().max_buffer_size;
+    if total > limit {
+        return Err(fail(format!("the device allows {limit} in one buffer")));
+    }
+    for (buffer, _, _) in sources {
+        if !buffer.usage().contains(wgpu::BufferUsages::COPY_SRC) {
+            let (expected, got) = ("usage COPY_SRC".to_owned(), format!("{:?}", buffer.usage()));
+            return Err(Error::Buffer { what: "a tensor to be downloaded".into(), expected, got });
+        }
+    }
+    let scopes = scopes(device);
+    let staging = device.create_buffer(&wgpu::BufferDescriptor {
+        label: Some("quarter readback"),
+        size: total,
+        usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+        mapped_at_creation: false,
+    });
+    match scopes.now() {
+        None => {}
+        Some(e @ wgpu::Error::OutOfMemory { .. }) => return Err(fail(e.to_string())),
+        Some(e) => return Err(Error::Wgpu(e.to_string())),
+    }
+    let mut at = 0;
+    for (buffer, offset, bytes) in sources {
+        encoder.copy_buffer_to_buffer(buffer, *offset, &staging, at, *bytes);
+        at += bytes.next_multiple_of(8);
+    }
+    let (arrived, deliver) = Delivery::new();
+    encoder.map_buffer_on_submit(&staging, wgpu::MapMode::Read, .., deliver);
+    Ok(Arrival { staging, lengths: sources.iter().map(|s| s.2).collect(), arrived })
+}
+
+impl Arrival {
+    /// The words of every source, if they are there.
+    pub(crate) fn try_take(&mut self) -> Option<Result<Vec<Vec<u32>>, Error>> {
+        let done = self.arrived.0.lock().ok()?.0.take()?;
+        Some(self.read(done))
+    }
+
+    /// The words of every source, once somebody has polled the device.
+    pub(crate) async fn take(mut self) -> Result<Vec<Vec<u32>>, Error> {
+        let done = (&mut self.arrived).await;
+        self.read(done)
+    }
+
+    fn read(&self, done: Result<(), wgpu::BufferAsyncError>) -> Result<Vec<Vec<u32>>, Error> {
+        done.map_err(|e| Error::DeviceLost(e.to_string()))?;
+        let mut out = vec![];
+        {
+            let view = self.staging.get_mapped_range(..).map_err(|e| Error::Wgpu(e.to_string()))?;
+            let mut at = 0;
+            for bytes in &self.lengths {
+                let words = view[at..at + *bytes as usize].chunks_exact(4);
+                out.push(words.map(|w| u32::from_le_bytes([w[0], w[1], w[2], w[3]])).collect());
+                at += bytes.next_multiple_of(8) as usize;
+            }
+        }
+        self.staging.unmap();
+        Ok(out)
+    }
+}
+
 /// Copies buffers to the host: one submission, one mapping. `drive` says that nobody else polls this device.
 pub(crate) async fn download(
     device: &wgpu::Device,
     queue: &wgpu::Queue,
-    sources: &[(&wgpu::Buffer, u64)],
+    sources: &[Source<'_>],
     drive: bool,
 ) -> Result<Vec<Vec<u32>>, Error> {
-    let total: u64 = sources.iter().map(|s| s.1.next_multiple_of(8)).sum();
-    let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
-    let limit = device.limits().max_buffer_size;
-    if total > limit {
-        let why = format!("the device allows {limit} in one buffer");
-        return Err(Error::OutOfMemory { what: "quarter readback".into(), bytes: total, why });
-    }
-    let (staging, arrived, caught) = {
+    let (arrival, caught) = {
         // On a lost device mapping panics outside a scope.
         let scopes = scopes(device);
-        let staging = device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some("quarter readback"),
-            size: total,
-            usage,
-            mapped_at_creation: false,
-        });
-        let mut encoder = device
-            .create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("quarter readback") });
-        let mut at = 0;
-        for (buffer, bytes) in sources {
-            encoder.copy_buffer_to_buffer(buffer, 0, &staging, at, *bytes);
-            at += bytes.next_multiple_of(8);
-        }
+        let label = Some("quarter readback");
+        let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label });
+        let arrival = copy_out(device, &mut encoder, sources)?;
         let index = queue.submit([encoder.finish()]);
-        let (arrived, deliver) = Delivery::new();
-        staging.map_async(wgpu::MapMode::Read, .., deliver);
         if drive {
             poll(device.clone(), index, drop);
         }
-        (staging, arrived, scopes.pop())
+        (arrival, scopes.pop())
     };
     if let Some(e) = caught.await {
         return Err(Error::Wgpu(e.to_string()));
     }
-    arrived.await.map_err(|e| Error::DeviceLost(e.to_string()))?;
-    let mut out = vec![];
-    {
-        let view = staging.get_mapped_range(..).map_err(|e| Error::Wgpu(e.to_string()))?;
-        let mut at = 0;
-        for (_, bytes) in sources {
-            let words = view[at..at + *bytes as usize].chunks_exact(4);
-            out.push(words.map(|w| u32::from_le_bytes([w[0], w[1], w[2], w[3]])).collect());
-            at += bytes.next_multiple_of(8) as usize;
-        }
+    arrival.take().await
+}
+
+/// Records a copy of words into a part of a buffer at its place among `encoder`'s commands.
+pub(crate) fn copy_in(
+    device: &wgpu::Device,
+    encoder: &mut wgpu::CommandEncoder,
+    words: &[u32],
+    buffer: &wgpu::Buffer,
+    offset: u64,
+) -> Result<(), Error> {
+    let bytes: &[u8] = bytemuck::cast_slice(words);
+    let size = bytes.len() as u64;
+    let scopes = scopes(device);
+    let staging = device.create_buffer(&wgpu::BufferDescriptor {
+        label: Some("quarter staging"),
+        size,
+        usage: wgpu::BufferUsages::COPY_SRC,
+        mapped_at_creation: true,
+    });
+    if let Ok(mut view) = staging.get_mapped_range_mut(..) {
+        view.slice(..).copy_from_slice(bytes);
     }
     staging.unmap();
-    Ok(out)
+    match scopes.now() {
+        None => {}
+        Some(wgpu::Error::OutOfMemory { source }) => {
+            let why = source.to_string();
+            return Err(Error::OutOfMemory { what: "quarter staging".into(), bytes: size, why });
+        }
+        Some(e) => return Err(Error::Wgpu(e.to_string())),
+    }
+    encoder.copy_buffer_to_buffer(&staging, 0, buffer, offset, size);
+    Ok(())
 }
 
 /// Waits until everything submitted so far is done.

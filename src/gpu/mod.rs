@@ -11,12 +11,13 @@ mod program;
 mod quirks;
 mod schedule;
 
+pub use adapter::recommended;
 pub(crate) use adapter::{Adapter, describe, find};
 pub use capabilities::Capabilities;
-pub(crate) use memory::{allocate, download, finish};
+pub(crate) use memory::{Arrival, Source, allocate, copy_in, copy_out, download, finish};
 pub use probe::Facts;
-pub(crate) use probe::probe;
-pub(crate) use program::{Edit, Pipelines, Program, Recording};
+pub(crate) use probe::{can_probe, probe};
+pub(crate) use program::{Edit, Pipelines, Program, Recording, Workspace};
 pub(crate) use quirks::of as quirks_of;
 pub use quirks::{QUIRKS, Quirk, Remedy};
 pub use schedule::{

@@ -2,7 +2,8 @@
 //! choose freely.
 
 use super::{
-    Dispatch, Footprint, Params, Pipelines, Program, Schedule, Specialization, Stage, Usage, bind, memory,
+    Capabilities, Dispatch, Footprint, Params, Pipelines, Program, Schedule, Specialization, Stage, Usage,
+    bind, memory,
 };
 use crate::{
     dtype::Format,
@@ -92,6 +93,12 @@ fn schedule() -> Schedule {
     }
 }
 
+/// Whether the device's limits let it be measured.
+pub(crate) fn can_probe(caps: &Capabilities) -> bool {
+    let l = &caps.limits;
+    l.max_storage_buffer_binding_size >= 4 * WORDS as u64 && l.max_compute_invocations_per_workgroup >= 64
+}
+
 /// Measures them. `drive`: whether to poll the device.
 pub(crate) async fn probe(
     device: &wgpu::Device,
@@ -107,10 +114,10 @@ pub(crate) async fn probe(
     let nothing = [0u8; 4 * WORDS];
     let out = memory::allocate_with(device, "probe out", U::STORAGE | U::COPY_SRC, &nothing).await?;
     let of = |slot| match slot {
-        Slot::Of("out", _) => Some(&out),
-        _ => Some(&codes),
+        Slot::Of("out", _) => Some((&out, 0, 4 * WORDS as u64)),
+        _ => Some((&codes, 0, 256)),
     };
-    let recording = program.record(device, id, of)?;
+    let recording = program.record(device, id, of, None)?;
     let label = Some("quarter probe");
     let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label });
     {
@@ -118,7 +125,7 @@ pub(crate) async fn probe(
         recording.encode(&mut encoder.begin_compute_pass(&descriptor));
     }
     queue.submit([encoder.finish()]);
-    let words = memory::download(device, queue, &[(&out, 4 * WORDS as u64)], drive).await?;
+    let words = memory::download(device, queue, &[(&out, 0, 4 * WORDS as u64)], drive).await?;
     Ok(facts(&words[0]))
 }
 

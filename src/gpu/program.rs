@@ -1,6 +1,6 @@
 //! A schedule compiled, and bound to buffers.
 
-use super::{Schedule, Stage, Usage, memory};
+use super::{Schedule, Source, Stage, Usage, memory};
 use crate::{
     error::Error,
     shader::{Composed, LIBRARY, compose},
@@ -19,12 +19,26 @@ struct Compiled {
 }
 
 /// Pipelines of one device by all that makes them differ: a second plan of a known kernel compiles nothing.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Pipelines {
     known: Mutex<HashMap<String, Compiled>>,
+    /// The driver's own, for later runs.
+    cache: Option<wgpu::PipelineCache>,
 }
 
 impl Pipelines {
+    /// None yet; with the driver's cache of an earlier run, where the device has such caches.
+    pub(crate) fn new(device: &wgpu::Device, data: Option<&[u8]>) -> Self {
+        let supported = device.features().contains(wgpu::Features::PIPELINE_CACHE);
+        let cache = supported.then(|| crate::trusted::pipeline_cache(device, data));
+        Self { known: Mutex::default(), cache }
+    }
+
+    /// The driver's cache as bytes.
+    pub(crate) fn data(&self) -> Option<Vec<u8>> {
+        self.cache.as_ref()?.get_data().map(|d| crate::trusted::sealed(&d))
+    }
+
     /// How many pipelines were compiled.
     pub(crate) fn compiled(&self) -> usize {
         self.known.lock().map_or(0, |k| k.len())
@@ -47,7 +61,7 @@ impl Pipelines {
         {
             return Ok(c.clone());
         }
-        let made = compile(device, id, stage, &composed, &text).await?;
+        let made = compile(device, id, stage, &composed, &text, self.cache.as_ref()).await?;
         if let Ok(mut known) = self.known.lock() {
             known.insert(key, made.clone());
         }
@@ -64,6 +78,7 @@ async fn compile(
     stage: &Stage,
     composed: &Composed,
     text: &str,
+    cache: Option<&wgpu::PipelineCache>,
 ) -> Result<Compiled, Error> {
     let label = format!("{id} {}", stage.shader.path);
     let scopes = memory::scopes(device);
@@ -103,7 +118,7 @@ async fn compile(
         module: &module,
         entry_point: Some("main"),
         compilation_options: wgpu::PipelineCompilationOptions { constants: &constants, ..Default::default() },
-        cache: None,
+        cache,
     });
     match scopes.pop().await {
         None => Ok(Compiled { pipeline, layout }),
@@ -152,24 +167,22 @@ impl Program {
         &self.schedule.workspace
     }
 
-    /// Bind groups over these buffers; `of` finds the buffer of an operand's part.
+    /// Bind groups over these buffers; `of` finds the part of a buffer that an operand's part is. Scratch buffers are
+    /// of its own, or those of `shared`.
     pub(crate) fn record<'b>(
         &self,
         device: &wgpu::Device,
         id: &str,
-        of: impl Fn(Slot) -> Option<&'b wgpu::Buffer>,
+        of: impl Fn(Slot) -> Option<Source<'b>>,
+        shared: Option<&Workspace>,
     ) -> Result<Recording, Error> {
-        let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC;
-        let scratch = |(i, &size): (usize, &u64)| {
-            device.create_buffer(&wgpu::BufferDescriptor {
-                label: Some(&format!("{id} workspace {i}")),
-                size: size.next_multiple_of(16),
-                usage,
-                mapped_at_creation: false,
-            })
+        let own = match shared {
+            Some(_) => None,
+            None => Some(Workspace::new(device, id, &self.schedule.workspace)?),
         };
+        let workspace = shared.or(own.as_ref()).expect("one of both");
+        workspace.expect(id, &self.schedule.workspace)?;
         let scopes = memory::scopes(device);
-        let workspace: Vec<wgpu::Buffer> = self.schedule.workspace.iter().enumerate().map(scratch).collect();
         let dispatches = self
             .stages
             .iter()
@@ -177,24 +190,19 @@ impl Program {
             .flat_map(|(c, s)| s.dispatches.iter().map(move |d| (c, s, d)));
         let mut steps = vec![];
         for (i, (c, s, d)) in dispatches.enumerate() {
-            let params = wgpu::BufferBinding {
-                buffer: &self.params,
-                offset: i as u64 * self.step,
-                size: wgpu::BufferSize::new(d.params.bytes().len().max(16) as u64),
-            };
-            let mut entries =
-                vec![wgpu::BindGroupEntry { binding: 0, resource: wgpu::BindingResource::Buffer(params) }];
+            let bytes = d.params.bytes().len().max(16) as u64;
+            let mut entries = vec![entry(0, (&self.params, i as u64 * self.step, bytes))];
             for b in &s.bindings {
-                let buffer = match b.slot {
-                    Slot::Workspace(w) => &workspace[usize::from(w)],
+                let (buffer, offset, size) = match b.slot {
+                    Slot::Workspace(w) => {
+                        let w = usize::from(w);
+                        (&workspace.buffers[w], 0, self.schedule.workspace[w].next_multiple_of(16))
+                    }
                     slot => of(slot).ok_or_else(|| Error::WrongContext { what: slot.to_string() })?,
                 };
                 let window = d.windows.iter().find(|w| w.at == b.at);
-                let resource = window.map_or(buffer.as_entire_binding(), |w| {
-                    let size = wgpu::BufferSize::new(w.bytes);
-                    wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset: w.first, size })
-                });
-                entries.push(wgpu::BindGroupEntry { binding: b.at, resource });
+                let (first, size) = window.map_or((0, size), |w| (w.first, w.bytes));
+                entries.push(entry(b.at, (buffer, offset + first, size)));
             }
             let group = device.create_bind_group(&wgpu::BindGroupDescriptor {
                 label: Some(id),
@@ -205,13 +213,55 @@ impl Program {
         }
         match scopes.now() {
             None => Ok(Recording { steps }),
+            Some(e) => Err(Error::Wgpu(e.to_string())),
+        }
+    }
+}
+
+fn entry(binding: u32, (buffer, offset, bytes): Source<'_>) -> wgpu::BindGroupEntry<'_> {
+    let size = wgpu::BufferSize::new(bytes);
+    wgpu::BindGroupEntry {
+        binding,
+        resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset, size }),
+    }
+}
+
+/// Scratch buffers. Dispatches that share them wait for each other.
+#[derive(Clone, Debug)]
+pub(crate) struct Workspace {
+    buffers: Vec<wgpu::Buffer>,
+}
+
+impl Workspace {
+    pub(crate) fn new(device: &wgpu::Device, id: &str, sizes: &[u64]) -> Result<Self, Error> {
+        let scopes = memory::scopes(device);
+        let scratch = |(i, &size): (usize, &u64)| {
+            device.create_buffer(&wgpu::BufferDescriptor {
+                label: Some(&format!("{id} workspace {i}")),
+                size: size.next_multiple_of(16),
+                usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC,
+                mapped_at_creation: false,
+            })
+        };
+        let buffers = sizes.iter().enumerate().map(scratch).collect();
+        match scopes.now() {
+            None => Ok(Self { buffers }),
             Some(wgpu::Error::OutOfMemory { source }) => Err(Error::OutOfMemory {
                 what: format!("{id} workspace"),
-                bytes: self.schedule.workspace.iter().sum(),
+                bytes: sizes.iter().sum(),
                 why: source.to_string(),
             }),
             Some(e) => Err(Error::Wgpu(e.to_string())),
         }
+    }
+
+    fn expect(&self, id: &str, sizes: &[u64]) -> Result<(), Error> {
+        let has: Vec<u64> = self.buffers.iter().map(wgpu::Buffer::size).collect();
+        if has.len() >= sizes.len() && has.iter().zip(sizes).all(|(has, size)| has >= size) {
+            return Ok(());
+        }
+        let what = format!("{id} workspace");
+        Err(Error::Buffer { what, expected: format!("{sizes:?} bytes or more"), got: format!("{has:?}") })
     }
 }
 

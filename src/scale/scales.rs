@@ -176,6 +176,14 @@ impl Scales {
         self.words[inverse] = s.inverse().get().to_bits();
     }
 
+    /// The same, with nothing known of the codes: kernels look for NaN themselves, as they must where codes came from
+    /// elsewhere and nobody looked through them.
+    #[must_use]
+    pub fn unscanned(mut self) -> Self {
+        self.raise(flags::HAS_NAN);
+        self
+    }
+
     /// Forgets amax and flags, keeps the scales: what happens before codes are written.
     pub(crate) fn reset(&mut self) {
         self.words[2] = 0;

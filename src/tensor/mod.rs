@@ -15,6 +15,8 @@ mod layout;
 mod operand;
 pub(crate) mod rows;
 
+#[cfg(feature = "gpu")]
+pub(crate) use device::Buffer;
 pub use device::DeviceTensor;
 pub(crate) use device::Storage;
 pub use element::{DType, Element};

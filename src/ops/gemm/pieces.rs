@@ -122,10 +122,12 @@ impl<'l> Cutter<'l> {
     /// One batch in pieces of equal extents.
     fn cut(&self, one: &Piece) -> Vec<Piece> {
         let half = |extent: u32, tile: u32| (extent / 2).next_multiple_of(tile).max(tile);
+        // Rows are masked one by one, so a piece may have fewer than a tile; lines are read in fours.
+        let fewer = |rows: u32| half(rows, if rows / 2 < self.tile.1 { 4 } else { self.tile.1 });
         let (mut rows, mut cols) = (one.rows.end, one.cols.end);
         loop {
             let corner = Piece { rows: 0..rows, cols: 0..cols, ..one.clone() };
-            let (down, across) = (half(rows, self.tile.1), half(cols, self.tile.0));
+            let (down, across) = (fewer(rows), half(cols, self.tile.0));
             match self.fits(&corner) {
                 (true, true) => break,
                 (true, false) if down < rows => rows = down,
