@@ -202,7 +202,6 @@ fn descriptors(t: &mut Table, ctx: &Context) {
         Error::Descriptor(..)
     );
     row!(t, ctx.plan_blocking(&Reduce::amax([6], Element::F32, block)), Error::Descriptor(..));
-    row!(t, ctx.plan_blocking(&Reduce::amax([6], f8(block), PerTensor)), Error::Descriptor(..));
 }
 
 /// An operation of our own, whose kernels have the faults that those of the crate do not.
@@ -319,7 +318,7 @@ fn planning(t: &mut Table, cpu: &Context) {
         "`plan(ctx, op, kernel)` forces a kernel: `ctx.planner(op).kernel(kernel).build()`. `tune(kernel, tuning)` \
          forces a variant for `Gemm::new(2, 3, 4)` on `portable`. `Fill` is an operation of the \
          test, with kernels that refuse or fail; `portable` is a GPU held to WebGPU's default limits, \
-         `wide` quantises 2¹³ by 2¹³ f32, `hardware` is `Capabilities::portable()`: no software device.",
+         `wide` quantises 2¹³ by 2¹⁴ f32, `hardware` is `Capabilities::portable()`: no software device.",
     );
     row!(t, plan(cpu, &Gemm::new(2, 3, 4), "tiled"), Error::NoSuchKernel { .. });
     row!(t, plan(cpu, &Reduce::amax([6], Element::F32, PerTensor), ""), Error::NoSuchKernel { .. });
@@ -432,7 +431,7 @@ mod on_gpu {
     pub fn planning(t: &mut Table, portable: &Context) {
         row!(t, plan(portable, &Gemm::new(2, 3, 4), "cpu"), Error::NoSuchKernel { .. });
         row!(t, plan(portable, &Gemm::new(1, 1, 1 << 26), "tiled"), Error::Unsupported { .. });
-        let wide = Quantize::new([1 << 13, 1 << 13], DType::F32, Format::E4M3FN, PerTensor);
+        let wide = Quantize::new([1 << 13, 1 << 14], DType::F32, Format::E4M3FN, PerTensor);
         row!(t, portable.plan_blocking(&wide), Error::Unsupported { .. });
         let hardware = Capabilities::portable();
         row!(t, Problem::tunings(&Gemm::new(2, 3, 4), "register", &hardware), Refusal::Unfit(..));
@@ -478,6 +477,62 @@ mod on_gpu {
         row!(t, portable.empty_blocking(&big), Error::OutOfMemory { .. });
     }
 
+    /// What embedders may get wrong.
+    pub fn embedding(t: &mut Table, cpu: &Context, gpu: &Context, portable: &Context) {
+        use wgpu::BufferUsages as U;
+        let (device, _) = gpu.wgpu().unwrap();
+        let buffer = |size, usage| {
+            let label = Some("caller's");
+            device.create_buffer(&wgpu::BufferDescriptor { label, size, usage, mapped_at_creation: false })
+        };
+        let (plain, own, short) =
+            (buffer(1024, U::STORAGE), buffer(1024, U::STORAGE), buffer(32, U::STORAGE));
+        let other = buffer(1024, U::COPY_DST);
+        let f32s = Layout::new([4, 4], Element::F32).unwrap();
+        let f8s = Layout::new([4, 4], Element::f8(Format::E5M2, PerTensor)).unwrap();
+        let tensor = DeviceTensor::from_buffer(gpu, &plain, 0, &f32s).unwrap();
+        let host = HostTensor::from_f32(&[0.0; 16], [4, 4]).unwrap();
+        let wrong = HostTensor::from_f32(&[0.0; 16], [2, 8]).unwrap();
+        let gemm = gpu.plan_blocking(&Gemm::new(4, 4, 4)).unwrap();
+        let made = gpu.upload_blocking(&host).unwrap();
+        let out = gpu.upload_blocking(&host).unwrap();
+        let args = || GemmArgs::new(&made, &made, &out);
+        let (small, foreign) =
+            (gpu.workspace(&[16]).unwrap(), portable.workspace(&gemm.workspace_bytes()).unwrap());
+        let part = DeviceTensor::from_buffer(gpu, &plain, 256, &f32s).unwrap();
+        let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        let e = &mut encoder;
+        t.section(
+            "Embedding",
+            "`plain`, `own`, `short` are buffers of the caller's with `STORAGE` and 1024, 1024 and 32 bytes, `other` has \
+             `COPY_DST` only. `f32s` and `f8s` are layouts of 4 by 4; `tensor` is one in `plain`, `part` another in the same \
+             buffer. `gemm` is a plan of `Gemm::new(4, 4, 4)`, `small` a workspace of 16 bytes, `foreign` one of another \
+             context; `e` is an encoder of the caller's, `wrong` a host tensor of 2 by 8.",
+        );
+        row!(t, DeviceTensor::from_buffer(gpu, &plain, 16, &f32s), Error::Buffer { .. });
+        row!(t, DeviceTensor::from_buffer(gpu, &plain, 1024, &f32s), Error::Buffer { .. });
+        row!(t, DeviceTensor::from_buffer(gpu, &plain, u64::MAX - 255, &f32s), Error::Buffer { .. });
+        row!(t, DeviceTensor::from_buffer(gpu, &short, 0, &f32s), Error::Buffer { .. });
+        row!(t, DeviceTensor::from_buffer(gpu, &other, 0, &f32s), Error::Buffer { .. });
+        row!(t, DeviceTensor::from_buffer(gpu, &plain, 0, &f8s), Error::Buffer { .. });
+        row!(t, DeviceTensor::from_buffer(cpu, &plain, 0, &f32s), Error::NotOnGpu(..));
+        row!(t, DeviceTensor::from_buffers(gpu, (&plain, 0), (&own, 0), &f32s), Error::Buffer { .. });
+        row!(t, DeviceTensor::from_buffers(gpu, (&plain, 0), (&own, 0), &f8s), Error::Buffer { .. });
+        row!(t, DeviceTensor::from_buffers(gpu, (&plain, 0), (&plain, 256), &f8s), Error::Buffer { .. });
+        row!(t, gemm.bind(&GemmArgs::new(&tensor, &made, &part)), Error::Argument { role: "out", .. });
+        row!(t, gemm.bind_with(&args(), &small), Error::Buffer { .. });
+        row!(t, gemm.bind_with(&args(), &foreign), Error::WrongContext { .. });
+        row!(t, gpu.write(&made, &wrong), Error::Argument { .. });
+        row!(t, gpu.write(&tensor, &host), Error::Buffer { .. });
+        row!(t, gpu.upload_on(e, &tensor, &host), Error::Buffer { .. });
+        row!(t, gpu.download_on(e, &tensor), Error::Buffer { .. });
+        row!(t, gpu.download_blocking(&tensor), Error::Buffer { .. });
+        row!(t, portable.download_on(e, &made), Error::WrongContext { .. });
+        row!(t, quarter::Profiler::new(cpu, 1), Error::NotOnGpu(..));
+        row!(t, quarter::Profiler::new(portable, 1), Error::Unsupported { .. });
+        row!(t, quarter::Profiler::new(gpu, 0), Error::Buffer { .. });
+    }
+
     /// What becomes of a context whose device is gone, by a device of its own.
     pub fn lost(t: &mut Table) {
         let lost = common::gpu();
@@ -491,12 +546,22 @@ mod on_gpu {
         device.poll(wgpu::PollType::Poll).unwrap();
         t.section(
             "Lost devices",
-            "`lost` is a context whose device was destroyed; `x`, `bound` belong to it.",
+            "`lost` is a context whose device was destroyed; `x`, `bound` belong to it. `shared` is one on a device of the \
+             caller's, who told it of the loss.",
         );
         row!(t, lost.upload_blocking(&host), Error::DeviceLost(..));
         row!(t, lost.download_blocking(&x), Error::DeviceLost(..));
         row!(t, lost.plan_blocking(&op), Error::DeviceLost(..));
         row!(t, lost.run([&bound]), Error::DeviceLost(..));
+        let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle_from_env());
+        let adapter =
+            pollster::block_on(instance.request_adapter(&wgpu::RequestAdapterOptions::default())).unwrap();
+        let descriptor = quarter::recommended(&adapter);
+        let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).unwrap();
+        let shared = Context::from_wgpu(&adapter, &device, &queue);
+        shared.device_lost("told by its owner");
+        row!(t, shared.upload_blocking(&host), Error::DeviceLost(..));
+        row!(t, pollster::block_on(shared.recreate()), Error::NotOwn(..));
     }
 
     pub fn shaders(t: &mut Table) {
@@ -569,6 +634,7 @@ fn every_wrong_call_is_in_the_document() {
     #[cfg(feature = "gpu")]
     {
         on_gpu::running(t, &cpu, &gpu, &portable);
+        on_gpu::embedding(t, &cpu, &gpu, &portable);
         on_gpu::lost(t);
         no_device(t);
         on_gpu::shaders(t);
