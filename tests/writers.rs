@@ -1,5 +1,5 @@
 //! What Vulkan, Metal and Direct3D 12 are given: every composed stage passes naga's SPIR-V, MSL and HLSL writers, as wgpu
-//! would have them write. Needs none of the three.
+//! would have them write. Needs none of the three. What browsers are given goes to `scripts/tint`.
 
 #![cfg(feature = "gpu")]
 
@@ -12,8 +12,11 @@ use naga::{
     proc::{BoundsCheckPolicies, BoundsCheckPolicy},
     valid::{Capabilities, ModuleInfo, ValidationFlags, Validator},
 };
-use quarter::shader::{LIBRARY, compose};
-use std::collections::HashMap;
+use quarter::{
+    gpu::{Stage, Usage},
+    shader::{LIBRARY, compose},
+};
+use std::{collections::BTreeMap, fmt::Write};
 
 /// What every kernel calls its entry point.
 const ENTRY: &str = "main";
@@ -60,18 +63,21 @@ fn direct3d(module: &Module, info: &ModuleInfo) -> Result<usize, String> {
 type Writer = fn(&Module, &ModuleInfo) -> Result<usize, String>;
 const WRITERS: [(&str, Writer); 3] = [("SPIR-V", spirv), ("MSL", metal), ("HLSL", direct3d)];
 
-#[test]
-fn every_stage_passes_every_writer() {
-    // Text by text, so that each is parsed once for all its constants.
-    let mut texts: HashMap<String, Vec<(String, Vec<(String, f64)>)>> = HashMap::new();
+/// A text, and the stages that are made of it: each parsed once for all its constants.
+type Text = (String, Vec<(String, Stage)>);
+
+fn texts() -> Vec<Text> {
+    let mut texts: BTreeMap<String, Vec<(String, Stage)>> = BTreeMap::new();
     for (id, s) in stages().distinct {
         let composed = compose(s.shader, LIBRARY, &s.specialization.defines).unwrap();
-        let wanted = texts.entry(composed.text().to_owned()).or_default();
-        if !wanted.iter().any(|w| w.1 == s.specialization.constants) {
-            wanted.push((id, s.specialization.constants));
-        }
+        texts.entry(composed.text().to_owned()).or_default().push((id, s));
     }
-    let texts: Vec<_> = texts.into_iter().collect();
+    texts.into_iter().collect()
+}
+
+#[test]
+fn every_stage_passes_every_writer() {
+    let texts = texts();
     // Both halves at once: it is nothing but computing.
     let (left, right) = texts.split_at(texts.len() / 2);
     let tallies = std::thread::scope(|scope| {
@@ -93,14 +99,14 @@ fn every_stage_passes_every_writer() {
 /// Stages and bytes of each writer, and what failed.
 type Tally = ([(usize, usize); 3], Vec<String>);
 
-fn write(texts: &[(String, Vec<(String, Vec<(String, f64)>)>)]) -> Tally {
+fn write(texts: &[Text]) -> Tally {
     let (mut counts, mut failed) = ([(0, 0); 3], vec![]);
     for (text, wanted) in texts {
         let module = naga::front::wgsl::parse_str(text).unwrap();
         let mut validator = Validator::new(ValidationFlags::all(), Capabilities::SHADER_FLOAT16_IN_FLOAT32);
         let info = validator.validate(&module).unwrap();
-        for (id, constants) in wanted {
-            let constants = constants.iter().map(|(n, v)| (n.clone(), *v)).collect();
+        for (id, s) in wanted {
+            let constants = s.specialization.constants.iter().map(|(n, v)| (n.clone(), *v)).collect();
             let entry = Some((ShaderStage::Compute, ENTRY));
             let (module, info) = process_overrides(&module, &info, entry, &constants).unwrap();
             for ((name, write), count) in WRITERS.iter().zip(&mut counts) {
@@ -113,4 +119,43 @@ fn write(texts: &[(String, Vec<(String, Vec<(String, f64)>)>)]) -> Tally {
         }
     }
     (counts, failed)
+}
+
+/// The folder that `QUARTER_SHADERS` names gets every text as a file, and `stages.json`: for each file the pipelines made
+/// of it, by label, constants and bindings.
+#[test]
+#[ignore = "writes files: scripts/tint"]
+fn web_form() {
+    let folder =
+        std::path::PathBuf::from(std::env::var_os("QUARTER_SHADERS").expect("QUARTER_SHADERS: a folder"));
+    let (mut json, mut count) = ("[\n".to_owned(), 0);
+    for (n, (text, wanted)) in texts().iter().enumerate() {
+        let file = format!("{n:03}.wgsl");
+        std::fs::write(folder.join(&file), text).unwrap();
+        for (id, s) in wanted {
+            let constant = |(name, v): &(String, f64)| {
+                assert!(v.is_finite(), "{id}: {name} = {v}, which no browser takes");
+                format!("{name:?}: {v:?}")
+            };
+            let constants: Vec<String> = s.specialization.constants.iter().map(constant).collect();
+            let kind = |usage| match usage {
+                Usage::Uniform => "uniform",
+                Usage::Read => "read-only-storage",
+                Usage::Write | Usage::ReadWrite => "storage",
+            };
+            let bindings: Vec<String> =
+                s.bindings.iter().map(|b| format!("\"{}\": {:?}", b.at, kind(b.usage))).collect();
+            let separator = if count == 0 { "" } else { ",\n" };
+            let _ = write!(
+                json,
+                "{separator}{{\"label\": {:?}, \"file\": {file:?}, \"constants\": {{{}}}, \"bindings\": {{\"0\": \"uniform\", {}}}}}",
+                format!("{id} {}", s.shader.path),
+                constants.join(", "),
+                bindings.join(", ")
+            );
+            count += 1;
+        }
+    }
+    std::fs::write(folder.join("stages.json"), json + "\n]\n").unwrap();
+    common::show(&format!("{count} stages written"));
 }
