@@ -9,6 +9,7 @@ mod tests;
 
 use super::{
     Activation, Arithmetic, Body, Case, Cost, DescriptorError, Inputs, Kernel, Operation, Outputs, Real,
+    TINY,
     quantize::{expect_computed, unscaled},
 };
 use crate::{
@@ -216,6 +217,10 @@ impl Operation for Gemm {
         let bias = self.bias.map(|_| x.real("bias"));
         let (n, k) = (self.n as usize, self.k as usize);
         let mut out = Vec::with_capacity(self.m as usize * n);
+        // A subnormal that a driver takes for zero makes NaN of Inf.
+        let tiny = |v: &f64| *v != 0.0 && v.abs() < TINY;
+        let spoils = |x: &f64, y: &f64| (tiny(x) && y.is_infinite()) || (x.is_infinite() && tiny(y));
+        let any_tiny = a.iter().chain(&b).any(tiny);
         for (row, s_a) in a.chunks_exact(k).zip(s_a.chunks_exact(k)) {
             for (j, (col, s_b)) in b.chunks_exact(k).zip(s_b.chunks_exact(k)).enumerate() {
                 let mut v = Real::dot(row, col, x.arithmetic.chain);
@@ -225,7 +230,9 @@ impl Operation for Gemm {
                 if let Some(bias) = &bias {
                     v = v + bias[j];
                 }
-                out.push(self.activation.real(v));
+                let v = self.activation.real(v);
+                let spoilt = any_tiny && row.iter().zip(col).any(|(x, y)| spoils(x, y));
+                out.push(if spoilt { v.or_nan() } else { v });
             }
         }
         Outputs(vec![("out", out)])
