@@ -35,8 +35,9 @@ fn conform(contexts: [Context; 2]) {
 /// Every second kernel of each operation.
 fn conform_half(ctx: &Context, half: usize) -> BTreeMap<String, Tally> {
     let mut table: BTreeMap<String, Tally> = BTreeMap::new();
+    let purposes = common::purposes();
     for entry in OPERATIONS {
-        for case in (entry.cases)().iter().filter(|c| c.purpose != Purpose::Bench) {
+        for case in (entry.cases)().iter().filter(|c| purposes.contains(&c.purpose)) {
             let mut run = Run::new(case).unwrap();
             for (kernel, choices) in common::choices(ctx, &*case.op).into_iter().skip(half).step_by(2) {
                 let tally = table.entry(format!("{} {kernel}", entry.name)).or_default();
@@ -90,6 +91,7 @@ fn report(ctx: &Context, table: &BTreeMap<String, Tally>) {
         );
     }
     common::show(&text);
+    save(ctx, table);
     let failed: Vec<&String> = table.values().flat_map(|t| &t.failed).collect();
     for f in failed.iter().take(40) {
         println!("FAILED {f}");
@@ -103,6 +105,18 @@ fn report(ctx: &Context, table: &BTreeMap<String, Tally>) {
             assert!(t.cases > 0 || (!common::software(ctx) && t.refused.len() == 1), "{name} ran no case");
         }
     }
+}
+
+/// Leaves what ran on a GPU in the file that `QUARTER_REPORT` names, if it does: `scripts/drivers` sets drivers side by
+/// side.
+fn save(ctx: &Context, table: &BTreeMap<String, Tally>) {
+    let Some(path) = std::env::var_os("QUARTER_REPORT").filter(|_| ctx.on() == On::Gpu) else { return };
+    let mut text = format!("{}\n", ctx.name());
+    for (name, t) in table {
+        let refused: usize = t.refused.values().sum();
+        let _ = writeln!(text, "{name},{},{refused},{}", t.cases, t.failed.len());
+    }
+    std::fs::write(&path, text).unwrap_or_else(|e| panic!("QUARTER_REPORT: {}: {e}", path.display()));
 }
 
 #[test]

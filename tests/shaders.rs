@@ -3,17 +3,19 @@
 
 #![cfg(feature = "gpu")]
 
+mod common;
+
+use common::stages::stages;
 use naga::{
     AddressSpace, ShaderStage, StorageAccess, TypeInner,
     back::pipeline_constants::process_overrides,
     valid::{Capabilities as Valid, ValidationFlags, Validator},
 };
 use quarter::{
-    gpu::{Capabilities, Stage, Usage},
-    ops::{OPERATIONS, Refusal},
+    gpu::{Stage, Usage},
     shader::{LIBRARY, compose},
 };
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 /// What WebGPU has without any feature.
 fn validator() -> Validator {
@@ -94,44 +96,12 @@ fn check(id: &str, s: &Stage) {
 
 #[test]
 fn every_kernel_variant_and_case() {
-    let software = Capabilities { software: true, f16_decode: true, ..Capabilities::portable() };
-    let (mut stages, mut kernels) = (HashSet::new(), BTreeMap::new());
-    for caps in [Capabilities::portable(), software] {
-        for entry in OPERATIONS {
-            for case in (entry.cases)() {
-                let operands = case.op.operands().unwrap();
-                for k in case.op.kernels().iter().filter(|k| !k.on_cpu) {
-                    let name = format!("{}.{}", entry.name, k.name);
-                    let count: &mut usize = kernels.entry(name.clone()).or_default();
-                    let tunings = match case.op.tunings(k.name, &caps) {
-                        Ok(t) => t,
-                        Err(Refusal::Unfit(_)) => continue,
-                        Err(r) => panic!("{name} [{}]: {r}", case.label),
-                    };
-                    for t in tunings {
-                        let id = format!("{name}.{} [{}]", t.label, case.label);
-                        let schedule = case.op.schedule(k.name, &t, &caps);
-                        // WebGPU's default limits hold every kernel.
-                        schedule.check(&operands, &caps).unwrap_or_else(|r| panic!("{id}: {r}"));
-                        for s in &schedule.stages {
-                            let fields: Vec<_> =
-                                s.dispatches[0].params.fields().iter().map(|f| f.0).collect();
-                            let what = format!(
-                                "{:?}{:?}{:?}{:?}{fields:?}",
-                                s.shader.path, s.specialization, s.footprint, s.bindings
-                            );
-                            if stages.insert(what) {
-                                check(&id, s);
-                            }
-                            *count += 1;
-                        }
-                    }
-                }
-            }
-        }
+    let found = stages();
+    for (id, s) in &found.distinct {
+        check(id, s);
     }
-    println!("{} distinct stages", stages.len());
-    for (name, count) in kernels {
+    println!("{} distinct stages", found.distinct.len());
+    for (name, count) in found.count {
         println!("{name}: {count} stages");
         assert!(count > 0, "{name}");
     }

@@ -8,19 +8,21 @@ use std::{
     task::{Poll, Waker},
 };
 
-/// Catches every kind of error of what follows on this thread, until it is popped.
+/// Catches every kind of error of what follows on this thread, until it is popped or dropped. The last pushed lies
+/// first, as wgpu wants them to end in that order.
 pub(crate) struct Scopes([wgpu::ErrorScopeGuard; 3]);
 
 pub(crate) fn scopes(device: &wgpu::Device) -> Scopes {
     use wgpu::ErrorFilter::{Internal, OutOfMemory, Validation};
-    Scopes([OutOfMemory, Internal, Validation].map(|f| device.push_error_scope(f)))
+    let mut pushed = [OutOfMemory, Internal, Validation].map(|f| device.push_error_scope(f));
+    pushed.reverse();
+    Scopes(pushed)
 }
 
 impl Scopes {
     /// The first error caught, if any. Takes effect at once; only the answer may take time.
     pub(crate) fn pop(self) -> impl Future<Output = Option<wgpu::Error>> {
-        let [memory, internal, validation] = self.0;
-        // Last pushed, first popped.
+        let [validation, internal, memory] = self.0;
         let validation = validation.pop();
         let internal = internal.pop();
         let memory = memory.pop();
@@ -28,7 +30,7 @@ impl Scopes {
     }
 
     /// [`pop`](Self::pop) where the answer is there at once, as it is on every native backend; a browser's comes
-    /// too late to be waited for here, and goes to its console.
+    /// too late to be waited for here, and is lost.
     pub(crate) fn now(self) -> Option<wgpu::Error> {
         #[cfg(not(target_arch = "wasm32"))]
         return pollster::block_on(self.pop());

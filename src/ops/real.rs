@@ -15,7 +15,7 @@ pub const TINY: f64 = f32::MIN_POSITIVE as f64;
 pub struct Real {
     /// The value in f64.
     pub value: f64,
-    /// The bound, absolute.
+    /// The bound, absolute; −∞ for a value that may be NaN instead ([`or_nan`](Self::or_nan)).
     pub error: f64,
 }
 
@@ -28,6 +28,18 @@ impl Real {
     /// A result of one operation that is right within `ulps` units in the last place.
     pub fn rounded(value: f64, error: f64, ulps: f64) -> Self {
         Self { value, error: error + 2.0 * ulps * U * (value.abs() + error) + TINY }
+    }
+
+    /// It, or NaN: where a driver that takes an operand below 2⁻¹²⁶ for zero multiplies it by Inf. Said of a result
+    /// that is final, as no operation carries it on.
+    #[must_use]
+    pub const fn or_nan(self) -> Self {
+        Self { error: f64::NEG_INFINITY, ..self }
+    }
+
+    /// Whether NaN will do as well.
+    pub const fn may_be_nan(&self) -> bool {
+        self.error == f64::NEG_INFINITY
     }
 
     /// f of it, where |f′| ≤ `slope` near the value, evaluated within `ulps`.

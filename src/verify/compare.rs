@@ -134,8 +134,8 @@ impl Comparison {
             }
         };
         let shown = || format!("{} ± {:.3e} (as {dtype}: {})", t.value, t.error, nearest(t.value));
-        let sure = t.error == 0.0 || !t.value.is_finite();
-        let right = if t.value.is_nan() {
+        let sure = t.error == 0.0 || !t.value.is_finite() || t.may_be_nan();
+        let right = if t.value.is_nan() || (t.may_be_nan() && got.is_nan()) {
             got.is_nan()
         } else if sure {
             match dtype {
@@ -179,11 +179,16 @@ impl Comparison {
             let (lo, hi) = &mut seen[map.group(i / cols, i % cols)];
             let v = t.value.abs();
             let flush = |v: f64| if v < TINY { 0.0 } else { v as f32 };
-            *lo = join(*lo, flush(v - t.error));
-            *hi = join(*hi, flush(v + t.error));
+            let (least, most) = if t.may_be_nan() { (v, f64::NAN) } else { (v - t.error, v + t.error) };
+            *lo = join(*lo, flush(least));
+            *hi = join(*hi, flush(most));
         }
         let whole = seen.iter().fold((0.0f32, 0.0f32), |a, b| (join(a.0, b.0), join(a.1, b.1)));
-        let fits = |v: f32, (lo, hi): (f32, f32)| if lo.is_nan() { v.is_nan() } else { lo <= v && v <= hi };
+        let fits = |v: f32, (lo, hi): (f32, f32)| match (lo.is_nan(), hi.is_nan()) {
+            (true, _) => v.is_nan(),
+            (false, true) => v.is_nan() || lo <= v,
+            (false, false) => lo <= v && v <= hi,
+        };
         let role = o.role;
         let record = got.record();
         let amax = f32::from_bits(record.amax_bits);

@@ -2,7 +2,13 @@
 
 #![allow(dead_code)] // every test binary uses a part
 
-use quarter::{Choice, Context, ops::problem::Problem};
+#[cfg(feature = "gpu")]
+pub mod stages;
+
+use quarter::{
+    Choice, Context,
+    ops::{Purpose, problem::Problem},
+};
 
 /// The GPU that tests run on. A missing adapter fails.
 #[cfg(feature = "gpu")]
@@ -34,6 +40,21 @@ pub fn software(ctx: &Context) -> bool {
     return ctx.capabilities().is_some_and(|c| c.software);
     #[cfg(not(feature = "gpu"))]
     return ctx.name().is_empty();
+}
+
+/// Cases that the conformance test runs: all but those of the benches. On a slow driver, `QUARTER_CASES=smoke` or
+/// `QUARTER_CASES=smoke,edge` leaves out the others.
+pub fn purposes() -> Vec<Purpose> {
+    let Ok(given) = std::env::var("QUARTER_CASES") else {
+        return vec![Purpose::Smoke, Purpose::Edge, Purpose::Typical];
+    };
+    let purpose = |name: &str| match name {
+        "smoke" => Purpose::Smoke,
+        "edge" => Purpose::Edge,
+        "typical" => Purpose::Typical,
+        _ => panic!("QUARTER_CASES: expected some of `smoke,edge,typical`, got `{given}`"),
+    };
+    given.split(',').map(purpose).collect()
 }
 
 /// Every kernel of this context with every variant it offers for the problem.

@@ -15,6 +15,7 @@ pub use orientation::Orientation;
 
 use super::{
     Activation, Arithmetic, Body, Case, Cost, DescriptorError, Inputs, Kernel, Operation, Outputs, Real,
+    TINY,
     quantize::{expect_computed, unscaled},
 };
 use crate::{
@@ -365,6 +366,12 @@ impl Operation for Gemm {
         let batches = self.batches();
         let alpha = Real::exact(self.alpha.into());
         let mut out = Vec::with_capacity(batches.count() as usize * m * n);
+        // A subnormal that a driver takes for zero makes NaN of Inf.
+        let tiny = |v: f64| v != 0.0 && v.abs() < TINY;
+        let spoils = |x: Real, y: Real| {
+            (tiny(x.value) && y.value.is_infinite()) || (x.value.is_infinite() && tiny(y.value))
+        };
+        let any_tiny = a.any(tiny) || b.any(tiny);
         for (of_a, of_b) in (0..batches.count() as usize).map(|i| batches.sides(i)) {
             for i in of_a * m..(of_a + 1) * m {
                 for j in 0..n {
@@ -385,7 +392,9 @@ impl Operation for Gemm {
                     if let Some(residual) = &residual {
                         v = v + residual[out.len()];
                     }
-                    out.push(self.activation.real(v));
+                    let v = self.activation.real(v);
+                    let spoilt = any_tiny && a.real(i).zip(b.real(of_b * n + j)).any(|(x, y)| spoils(x, y));
+                    out.push(if spoilt { v.or_nan() } else { v });
                 }
             }
         }
@@ -431,6 +440,11 @@ impl Lines {
             Scaled::AlongK => Real::exact(c) * Real::exact(s),
             _ => Real::exact(c),
         })
+    }
+
+    /// Whether any number, as it enters the sum, is such a one.
+    fn any(&self, such: impl Fn(f64) -> bool) -> bool {
+        (0..self.codes.len() / self.k).any(|i| self.real(i).any(|v| such(v.value)))
     }
 
     /// The scale that leaves the sum.
