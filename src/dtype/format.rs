@@ -185,6 +185,21 @@ impl Format {
         }
     }
 
+    /// Whether sign, exponent and mantissa lie alike in the codes of both.
+    pub(crate) const fn shares_fields(self, other: Self) -> bool {
+        self.exp_bits == other.exp_bits && self.man_bits == other.man_bits
+    }
+
+    /// The sign bit of a code.
+    pub(crate) const fn sign_mask(self) -> u8 {
+        0x80
+    }
+
+    /// Whether a code is NaN.
+    pub const fn has_nan(self) -> bool {
+        true
+    }
+
     /// Whether `0x80` is a negative zero; in the FNUZ formats it is NaN.
     pub const fn has_negative_zero(self) -> bool {
         !matches!(self.specials, Specials::Fnuz)

@@ -167,6 +167,16 @@ impl Scales {
         }
     }
 
+    /// Every scale times 2^exponent, for |exponent| below 512; amax and flags stay.
+    pub(crate) fn shifted(&self, exponent: i32) -> Result<Self, ScaleError> {
+        let mut s = self.clone();
+        for g in 0..self.groups {
+            // Exact in f64; what f32 cannot hold is no scale either.
+            s.set(g, Scale::new((f64::from(self.scale_of(g)) * 2f64.powi(exponent)) as f32)?);
+        }
+        Ok(s)
+    }
+
     fn set(&mut self, group: usize, s: Scale) {
         let (scale, inverse) = (self.at(0, group), self.at(1, group));
         self.words[scale] = s.get().to_bits();
