@@ -5,6 +5,7 @@
 //! format in the type. The scalar codec, integer work throughout, is the definition; the rest gives the same bits.
 
 mod codec;
+mod e8m0;
 mod encoder;
 mod float8;
 mod format;
@@ -12,6 +13,7 @@ pub mod packed;
 mod slice;
 mod table;
 
+pub use e8m0::{F8E8M0FNU, PowerRounding};
 pub use float8::{
     F8E3M4, F8E3M4FN, F8E4M3, F8E4M3B11FNUZ, F8E4M3FN, F8E4M3FNUZ, F8E5M2, F8E5M2FNUZ, ParseFloat8Error,
 };

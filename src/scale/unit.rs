@@ -14,6 +14,9 @@ pub enum ScaleError {
     /// Negative, NaN, infinite, subnormal or above 2¹²⁶.
     #[error("scale: expected 0 or a number in [2^-126, 2^126], got {0}")]
     OutOfRange(f32),
+    /// Only powers of two have an E8M0 code.
+    #[error("scale: expected a power of two, got {0}")]
+    NotPowerOfTwo(f32),
     /// A tensor has one group or more, and exactly one at per-tensor granularity.
     #[error("groups: expected {} for {granularity}, got {groups}", if *granularity == super::Granularity::PerTensor { "1" } else { "1 or more" })]
     Groups {
