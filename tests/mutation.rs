@@ -101,7 +101,7 @@ const SHADERS: &[(&str, &str, &str, &str)] = &[
     ("gemm", "register", "(flags & HAS_NAN) != 0u", "false"),
     ("gemm", "register", "vec4(QUIET_NAN), lost != vec4(0u)", "vec4(QUIET_NAN), vec4(false)"),
     // The codec: rounding, ties, subnormals, the sign, the largest code, specials.
-    ("quantize", "plain", "(kept & vec4(1u)) == vec4(1u)", "vec4(true)"),
+    ("quantize", "plain", "(down & vec4(1u)) == vec4(1u)", "vec4(true)"),
     ("quantize", "plain", "rest > half", "rest >= half"),
     ("quantize", "plain", "vec4(1) - exponent, vec4(0), vec4(25)", "vec4(1) - exponent, vec4(0), vec4(0)"),
     ("quantize", "plain", "code > vec4(max_code)", "code >= vec4(max_code)"),

@@ -38,7 +38,7 @@ fn main(
             let scale = vec4(x_scale_at(row, col), x_scale_at(row, col + 1u), x_scale_at(row, col + 2u), x_scale_at(row, col + 3u));
             let code = x_bits(row * params.x_quads + quad);
             let product = bitcast<vec4<u32>>(bitcast<vec4<f32>>(code) * scale);
-            bits = select(product, vec4(QUIET_NAN), is_nan(code));
+            bits = select(product, vec4(QUIET_NAN), is_nan(code) | vec4(x_lost_nan()));
         }
         out_write(row, quad, bits);
     }

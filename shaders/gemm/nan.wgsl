@@ -29,6 +29,21 @@ fn may_have_nan(of_a: bool) -> bool {
     return (flags & HAS_NAN) != 0u;
 }
 
+fn lost_nan(of_a: bool) -> bool {
+    var lost = false;
+#ifdef A_SCALED
+    if of_a {
+        lost = a_lost_nan();
+    }
+#endif
+#ifdef B_SCALED
+    if !of_a {
+        lost = b_lost_nan();
+    }
+#endif
+    return lost;
+}
+
 @compute @workgroup_size(WORKGROUP)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -39,11 +54,11 @@ fn main(
     let of_a = row < params.m;
     if row < params.m + params.n && may_have_nan(of_a) {
         for (var quad = lane; quad < params.k_quads; quad += WORKGROUP) {
-            var here = false;
+            var here = lost_nan(of_a);
             if of_a {
-                here = a_has_nan(row * params.a_quads + quad);
+                here = here || a_has_nan(row * params.a_quads + quad);
             } else {
-                here = b_has_nan((row - params.m) * params.b_quads + quad);
+                here = here || b_has_nan((row - params.m) * params.b_quads + quad);
             }
             if here {
                 atomicStore(&found, 1u);

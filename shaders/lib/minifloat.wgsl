@@ -13,9 +13,9 @@ fn minifloat_encode(bits: vec4<u32>, man_bits: u32, bias: i32, max_code: u32, ov
     let kept = significand >> drop;
     let rest = significand & ((vec4(1u) << drop) - vec4(1u));
     let half = vec4(1u) << (drop - vec4(1u));
-    let up = select(vec4(0u), vec4(1u), (rest > half) | ((rest == half) & ((kept & vec4(1u)) == vec4(1u))));
     // The leading bit of `kept` adds the last step to the exponent field.
-    let code = (vec4<u32>(max(exponent, vec4(1)) - vec4(1)) << vec4(man_bits)) + kept + up;
+    let down = (vec4<u32>(max(exponent, vec4(1)) - vec4(1)) << vec4(man_bits)) + kept;
+    let code = down + select(vec4(0u), vec4(1u), (rest > half) | ((rest == half) & ((down & vec4(1u)) == vec4(1u))));
     let bounded = select(code, vec4(over_code), code > vec4(max_code));
     return select(bounded, vec4(nan_code), m > vec4(0x7f800000u));
 }

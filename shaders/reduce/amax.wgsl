@@ -40,7 +40,7 @@ fn scaled_magnitude(row: u32, quad: u32) -> vec4<u32> {
     let g = select(vec4(by_row), col, vec4(params.x_by_column != 0u));
     let scale = vec4(x_scale(g.x), x_scale(g.y), x_scale(g.z), x_scale(g.w));
     let product = bitcast<vec4<u32>>(bitcast<vec4<f32>>(code) * scale);
-    return magnitude(select(product, vec4(QUIET_NAN), is_nan(code)));
+    return magnitude(select(product, vec4(QUIET_NAN), is_nan(code) | vec4(x_lost_nan())));
 #else
     return magnitude(code);
 #endif

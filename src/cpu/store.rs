@@ -40,7 +40,7 @@ pub(crate) fn amax(
 }
 
 /// Writes every row that `fill` makes, padding included. Where `scales` are given the rows become codes,
-/// encode(v × inv_scale), and `HAS_NAN` is raised when one of them is NaN.
+/// encode(v × inv_scale), and `HAS_NAN` is raised when one of them is NaN, with `LOST_NAN` where the format has none.
 pub(crate) fn store(
     out: &Layout,
     words: &mut [u32],
@@ -75,6 +75,10 @@ pub(crate) fn store(
             }
             rows::encode(dtype, overflow, &v, words);
             if let Some(f) = dtype.format() {
+                if !f.has_nan() {
+                    nan |= v.iter().fold(false, |nan, v| nan | v.is_nan());
+                    continue;
+                }
                 let codes = &bytemuck::cast_slice::<u32, u8>(words)[..v.len()];
                 // No early end, so that it is vector code.
                 nan |= codes.iter().fold(false, |nan, &c| nan | f.is_nan(c));
@@ -85,6 +89,7 @@ pub(crate) fn store(
     if let Some(s) = scales
         && nan.contains(&true)
     {
-        s.raise(flags::HAS_NAN);
+        let has_nan = dtype.format().is_none_or(|f| f.has_nan());
+        s.raise(flags::HAS_NAN | if has_nan { 0 } else { flags::LOST_NAN });
     }
 }

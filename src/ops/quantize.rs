@@ -189,7 +189,7 @@ impl Operation for Quantize {
         use Granularity::{PerChannel, PerTensor, PerToken};
         let q = |shape: &[u32], g| Quantize::new(shape, DType::F32, Format::E4M3FN, g);
         let mut all = vec![];
-        for (i, f) in Format::ALL.into_iter().enumerate() {
+        for (i, f) in Format::ALL.into_iter().chain(super::FLEXIBLE).enumerate() {
             for data in [Data::Random, Data::SmallIntegers, Data::Specials] {
                 for overflow in [Overflow::Saturate, Overflow::Strict] {
                     let from = [DType::F32, DType::F16, DType::Bf16][i % 3];
@@ -227,7 +227,7 @@ impl Operation for Quantize {
                 }
             }
         }
-        for f in Format::ALL {
+        for f in Format::ALL.into_iter().chain(super::FLEXIBLE) {
             for scaling in [Scaling::Given, Scaling::Current] {
                 let op = Quantize { format: f, ..q(&[13, 21], PerToken) }.scaling(scaling);
                 all.push(Case::new(

@@ -10,6 +10,9 @@ pub mod flags {
     pub const HAS_NAN: u32 = 1;
     /// The amax that should have made the scale was infinite or NaN; the scale is 1.
     pub const NON_FINITE_AMAX: u32 = 2;
+    /// A number that was to become a code was NaN, and the format has none: its code is 0, and every number of the
+    /// tensor counts as NaN. Never without `HAS_NAN`.
+    pub const LOST_NAN: u32 = 4;
 }
 
 /// The first 16 bytes of the scales of every quantised tensor, on host and device alike.
@@ -126,6 +129,11 @@ impl Scales {
         self.words[3] & flags::HAS_NAN != 0
     }
 
+    /// Whether a NaN is among the numbers and no code says which.
+    pub(crate) fn lost_nan(&self) -> bool {
+        self.words[3] & flags::LOST_NAN != 0
+    }
+
     fn at(&self, array: usize, group: usize) -> usize {
         assert!(group < self.groups, "group {group} of {}", self.groups);
         match self.granularity {
@@ -158,8 +166,11 @@ impl Scales {
         f32::from_bits(self.words[self.at(2, group)])
     }
 
-    /// real = code × scale, for the columns of one row; `map` is that of the tensor's shape.
+    /// real = code × scale, for the columns of one row; `map` is that of the tensor's shape. NaN where one was lost.
     pub(crate) fn apply(&self, map: GroupMap, row: usize, codes: &mut [f32]) {
+        if self.lost_nan() {
+            return codes.fill(f32::NAN);
+        }
         let stretch = map.col_stride as usize;
         for (col, codes) in (0..).step_by(stretch).zip(codes.chunks_mut(stretch)) {
             let scale = self.scale_of(map.group(row, col));

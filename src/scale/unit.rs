@@ -86,13 +86,19 @@ impl Scale {
     }
 
     /// The scale at which `amax`, the largest magnitude, becomes the largest code: amax / max, rounded once and
-    /// never below 2⁻¹²⁶. An amax below 2⁻¹²⁶ counts as zero; zero, infinite and NaN give 1.
+    /// held to \[2⁻¹²⁶, 2¹²⁶\]. An amax below 2⁻¹²⁶ counts as zero; zero, infinite and NaN give 1.
     pub const fn from_amax(amax: f32, format: Format) -> Self {
         if !(amax >= TINY && amax < f32::INFINITY) {
             return Self::ONE;
         }
         let s = amax / format.max();
-        Self(if s < TINY { TINY } else { s })
+        Self(if s < TINY {
+            TINY
+        } else if s > HUGE {
+            HUGE
+        } else {
+            s
+        })
     }
 
     /// The value.

@@ -67,7 +67,8 @@ impl HostTensor {
     /// 8-bit codes that exist already, with the scales that make them real. Codes are scanned for NaN.
     ///
     /// # Errors
-    /// As [`HostTensor::from_f32`]; also when `scales` has another number of groups than the shape.
+    /// As [`HostTensor::from_f32`]; also when `scales` has another number of groups than the shape, and
+    /// [`TensorError::Code`] for a code with bits above the format's.
     pub fn from_codes(
         format: Format,
         codes: &[u8],
@@ -78,6 +79,15 @@ impl HostTensor {
         layout.expect_len("codes", codes.len())?;
         layout.expect_scales(&scales)?;
         scales.reset();
+        if let Some(index) = codes.iter().position(|&c| c & !format.code_mask() != 0) {
+            return Err(TensorError::Code {
+                what: "codes",
+                expected: "no bits above the format's",
+                got: DType::F8(format),
+                code: codes[index],
+                index: index as u64,
+            });
+        }
         if codes.iter().any(|&c| format.is_nan(c)) {
             scales.raise(flags::HAS_NAN);
         }
@@ -110,13 +120,13 @@ impl HostTensor {
     ///
     /// # Errors
     /// [`TensorError`] for a granularity that does not fit or is not computed yet, or a tensor that is quantised
-    /// already.
+    /// already; [`TensorError::LostNan`] for a NaN and a format that has none.
     pub fn quantize(&self, format: Format, granularity: Granularity) -> Result<Self, TensorError> {
         let layout = self.quantized_layout(format, granularity)?;
         let mut scales = Scales::unit(granularity, layout.groups() as usize);
         self.scan(&mut scales);
         scales.derive(format);
-        Ok(self.encode(layout, scales, Overflow::Saturate))
+        self.encode(layout, scales, Overflow::Saturate)
     }
 
     /// Static or delayed scaling: the scales are given, amax and flags are found.
@@ -134,7 +144,7 @@ impl HostTensor {
         let mut scales = scales;
         scales.reset();
         self.scan(&mut scales);
-        Ok(self.encode(layout, scales, overflow))
+        self.encode(layout, scales, overflow)
     }
 
     fn quantized_layout(&self, format: Format, granularity: Granularity) -> Result<Layout, TensorError> {
@@ -159,7 +169,7 @@ impl HostTensor {
         }
     }
 
-    fn encode(&self, layout: Layout, mut scales: Scales, overflow: Overflow) -> Self {
+    fn encode(&self, layout: Layout, mut scales: Scales, overflow: Overflow) -> Result<Self, TensorError> {
         let map = scales.granularity().map(layout.shape());
         let mut words = vec![0; (layout.values_bytes() / 4) as usize];
         let mut x = vec![0.0; layout.cols() as usize];
@@ -169,12 +179,15 @@ impl HostTensor {
             for (col, v) in x.iter_mut().enumerate() {
                 *v = crate::cpu::scaled(*v, scales.inv_scale_of(map.group(row, col)));
             }
+            if !format.has_nan() && x.iter().any(|v| v.is_nan()) {
+                return Err(TensorError::LostNan { what: "tensor", format });
+            }
             rows::encode(layout.element().dtype(), overflow, &x, out);
             if bytemuck::cast_slice::<u32, u8>(out).iter().any(|&c| format.is_nan(c)) {
                 scales.raise(flags::HAS_NAN);
             }
         }
-        Self { layout, words, scales: Some(scales) }
+        Ok(Self { layout, words, scales: Some(scales) })
     }
 
     /// Shape and elements.

@@ -83,6 +83,14 @@ pub enum TensorError {
         /// Its place, in row-major order.
         index: u64,
     },
+    /// A NaN where the format has none: no code could hold it.
+    #[error("{what}: expected numbers, got NaN, which {format} cannot hold")]
+    LostNan {
+        /// The argument.
+        what: &'static str,
+        /// The format.
+        format: Format,
+    },
     /// A scale that cannot be.
     #[error(transparent)]
     Scale(#[from] ScaleError),

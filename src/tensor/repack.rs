@@ -17,7 +17,7 @@ impl HostTensor {
     /// # Errors
     /// [`TensorError::Kind`] for a tensor without codes; [`TensorError::Repack`] for a format of other fields;
     /// [`TensorError::Code`] for a code that is a number here and none in `to` (FNUZ's `0x7F` would be a NaN), which
-    /// [`quantize`](HostTensor::quantize) would have to round; [`TensorError::Scale`] for a scale that leaves
+    /// [`quantize`](HostTensor::quantize) would have to round; [`TensorError::LostNan`] for a NaN that no code holds; [`TensorError::Scale`] for a scale that leaves
     /// \[2⁻¹²⁶, 2¹²⁶\].
     ///
     /// ```
@@ -39,6 +39,9 @@ impl HostTensor {
         };
         if !from.shares_fields(to) {
             return Err(TensorError::Repack { from, to });
+        }
+        if scales.lost_nan() {
+            return Err(TensorError::LostNan { what: "repack", format: from });
         }
         let layout = self.layout().with(super::Element::f8(to, granularity))?;
         let mut scales: Scales = scales.shifted(to.bias() - from.bias())?;

@@ -103,8 +103,9 @@ struct Special<T> {
 
 fn special_codes(f: Format) -> Special<u8> {
     let last_subnormal = (1u8 << f.man_bits()) - 1;
-    let negative_zero = if f.has_negative_zero() { 0x80 } else { 0 };
-    let ordinary = vec![0, negative_zero, 1, 0x81, last_subnormal, last_subnormal + 1, f.max_code()];
+    let negative_zero = if f.has_negative_zero() { f.sign_mask() } else { 0 };
+    let ordinary =
+        vec![0, negative_zero, 1, f.sign_mask() | 1, last_subnormal, last_subnormal + 1, f.max_code()];
     Special { ordinary, infinite: f.infinity_code(), nan: f.nan_code(), tiny: 1 }
 }
 

@@ -26,6 +26,9 @@ impl Operand<'_> {
     fn decode(&self, row: usize, col: usize, cols: usize, out: &mut [f32]) {
         for (i, out) in out.chunks_exact_mut(cols).enumerate() {
             rows::decode(&self.layout, self.words, row + i, col, out);
+            if self.scales.as_ref().is_some_and(Scales::lost_nan) {
+                out.fill(f32::NAN);
+            }
         }
     }
 

@@ -36,7 +36,7 @@ use crate::{
 /// the activation, then the rounding of `out`; 0 where every product and partial sum is exact.
 ///
 /// Errors: an extent of 0; scales that vary along k (they cannot leave the sum); block scales, not computed yet;
-/// an 8-bit bias.
+/// an 8-bit bias; a format whose products f32 cannot hold ([`Format::is_f32_safe`](crate::dtype::Format::is_f32_safe)).
 ///
 /// ```
 /// use quarter::{Context, dtype::Format, scale::Granularity, tensor::*, ops::*};
@@ -135,6 +135,14 @@ impl Gemm {
 /// Scales must be constant along k: what varies there cannot leave the sum.
 fn expect_outer(what: &'static str, e: Element) -> Result<(), DescriptorError> {
     expect_computed(Gemm::NAME, what, e)?;
+    if let Some(f) = e.format().filter(|f| !f.is_f32_safe()) {
+        return Err(DescriptorError::new(
+            Gemm::NAME,
+            what,
+            "a format whose products are exact and normal in f32: magnitudes in [2^-63, 2^64)",
+            format!("{f}, from {:e} to {:e}", f.min_positive_subnormal(), f.max()),
+        ));
+    }
     match e.scaling() {
         Some(g @ Granularity::PerChannel { axis }) if axis != 0 => Err(DescriptorError::new(
             Gemm::NAME,
