@@ -168,6 +168,7 @@ fn tensors(t: &mut Table) {
     row!(t, x.repack(Format::E5M2FNUZ), TensorError::Kind { .. });
     row!(t, coded.repack(Format::E4M3FNUZ), TensorError::Repack { .. });
     row!(t, top.repack(Format::E4M3FN), TensorError::Code { .. });
+    row!(t, x.to_u32(), TensorError::Kind { .. });
     row!(t, x.to_f16(), TensorError::Kind { .. });
     row!(t, coded.to_bf16(), TensorError::Kind { .. });
 }
@@ -205,6 +206,12 @@ fn descriptors(t: &mut Table, ctx: &Context) {
     );
     row!(t, ctx.plan_blocking(&Quantize::new([2, 3], f, e5m2, block)), Error::Descriptor(..));
     row!(t, Quantize::new([], f, e5m2, PerTensor).out(), DescriptorError { .. });
+    row!(
+        t,
+        Quantize::new([6], f, far.format().unwrap(), PerTensor).rounding(Rounding::Stochastic).out(),
+        DescriptorError { .. }
+    );
+    row!(t, Reduce::amax([6], Element::U32, PerTensor).operands(), DescriptorError { .. });
     row!(t, ctx.plan_blocking(&Dequantize::new([], e5m2, PerTensor, f)), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&Dequantize::new([6], e5m2, PerToken, DType::F8(e5m2))), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&Dequantize::new([6], e5m2, PerChannel { axis: 1 }, f)), Error::Descriptor(..));

@@ -1,5 +1,6 @@
 // Output `$x`, written one quad at a time, padding included; `$at` is the binding of its values, `$record` of its
 // scales. Uses params.$x_quads (quads per row), params.cols and, where scaled, the group map of its scales.
+// $X_STOCHASTIC rounds codes by $x_random(row, quad), four random words, which who imports this gives.
 #import lib/bits.wgsl
 #import lib/minifloat.wgsl
 #import lib/fp8.wgsl
@@ -78,10 +79,19 @@ fn $x_write(row: u32, quad: u32, bits: vec4<u32>) {
     // Magnitudes only: the product of a NaN or of a flushed zero need not keep its sign.
     let product = bitcast<vec4<u32>>(bitcast<vec4<f32>>(m) * inv_scale) & vec4(MAGNITUDE);
     let scaled = select(product, vec4(QUIET_NAN), is_nan(v)) | (v & vec4(SIGN));
+#ifdef $X_STOCHASTIC
+    let rounded = minifloat_encode_stochastic(scaled, $x_random(row, quad), $X_MAN_BITS, $X_BIAS, $X_MAX_CODE, $X_OVER_CODE, $X_NAN_CODE);
+#ifdef $X_UNSIGNED
+    let code = fp8_unsigned(rounded, scaled, $X_UNDER_CODE);
+#else
+    let code = fp8_signed(rounded, scaled, $X_SIGN_BIT, $X_FNUZ);
+#endif
+#else
 #ifdef $X_UNSIGNED
     let code = fp8_encode_unsigned(scaled, $X_MAN_BITS, $X_BIAS, $X_MAX_CODE, $X_OVER_CODE, $X_UNDER_CODE, $X_NAN_CODE);
 #else
     let code = fp8_encode(scaled, $X_SIGN_BIT, $X_MAN_BITS, $X_BIAS, $X_MAX_CODE, $X_OVER_CODE, $X_NAN_CODE, $X_FNUZ);
+#endif
 #endif
     $x_seen_amax = max($x_seen_amax, max_of(m));
 #ifdef $X_NO_NAN

@@ -50,6 +50,19 @@ pub(crate) fn store(
     fill: impl Fn(usize, &mut [f32]) + Sync + Send,
 ) {
     let dtype = out.element().dtype();
+    store_by(out, words, scales, threads, fill, |_, v, words| rows::encode(dtype, overflow, v, words));
+}
+
+/// The same; `encode` makes words, padding included, of the numbers of one row, which are scaled already.
+pub(crate) fn store_by(
+    out: &Layout,
+    words: &mut [u32],
+    scales: Option<&mut Scales>,
+    threads: Threads,
+    fill: impl Fn(usize, &mut [f32]) + Sync + Send,
+    encode: impl Fn(usize, &[f32], &mut [u32]) + Sync + Send,
+) {
+    let dtype = out.element().dtype();
     let coded = scales.as_deref().map(|s| (s, s.granularity().map(out.shape())));
     let piece = threads.piece(out.rows() as usize, 1);
     let pieces = words.chunks_mut(piece * out.row_words()).enumerate();
@@ -73,7 +86,7 @@ pub(crate) fn store(
                     v.iter_mut().for_each(|v| *v = scaled(*v, inv_scale));
                 }
             }
-            rows::encode(dtype, overflow, &v, words);
+            encode(row, &v, words);
             if let Some(f) = dtype.format() {
                 if !f.has_nan() {
                     nan |= v.iter().fold(false, |nan, v| nan | v.is_nan());

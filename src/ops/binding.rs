@@ -22,6 +22,7 @@ fn kind(dtype: DType) -> &'static str {
         DType::F32 => "F32",
         DType::F16 => "F16",
         DType::Bf16 => "BF16",
+        DType::U32 => "U32",
         DType::F8(_) => "F8",
     }
 }

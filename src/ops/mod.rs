@@ -22,7 +22,7 @@ pub use operation::{
     Purpose, Refusal, Slots,
 };
 pub use problem::{Entry, KernelInfo, entry};
-pub use quantize::{Quantize, QuantizeArgs, Scaling};
+pub use quantize::{Quantize, QuantizeArgs, Rounding, Scaling};
 pub use real::{Real, TINY, U};
 pub use reduce::{Reduce, ReduceArgs};
 

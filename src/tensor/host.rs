@@ -64,6 +64,12 @@ impl HostTensor {
         Self::unscaled(data, shape.into(), Element::BF16)
     }
 
+    /// # Errors
+    /// As [`HostTensor::from_f32`].
+    pub fn from_u32(data: &[u32], shape: impl Into<Vec<u32>>) -> Result<Self, TensorError> {
+        Self::unscaled(data, shape.into(), Element::U32)
+    }
+
     /// 8-bit codes that exist already, with the scales that make them real. Codes are scanned for NaN.
     ///
     /// # Errors
@@ -97,7 +103,7 @@ impl HostTensor {
     /// Numbers given as f32, stored as any unscaled kind (rounded to nearest even).
     ///
     /// # Errors
-    /// As [`HostTensor::from_f32`]; [`TensorError::Kind`] for an 8-bit kind: those are made by
+    /// As [`HostTensor::from_f32`]; [`TensorError::Kind`] for integers and for an 8-bit kind: those are made by
     /// [`quantize`](Self::quantize).
     pub fn from_f32_as(dtype: DType, data: &[f32], shape: impl Into<Vec<u32>>) -> Result<Self, TensorError> {
         match dtype {
@@ -106,7 +112,9 @@ impl HostTensor {
             DType::Bf16 => {
                 Self::from_bf16(&data.iter().map(|&x| bf16::from_f32(x)).collect::<Vec<_>>(), shape)
             }
-            got @ DType::F8(_) => Err(TensorError::Kind { what: "dtype", expected: "f32, f16 or bf16", got }),
+            got @ (DType::F8(_) | DType::U32) => {
+                Err(TensorError::Kind { what: "dtype", expected: "f32, f16 or bf16", got })
+            }
         }
     }
 
@@ -148,7 +156,7 @@ impl HostTensor {
     }
 
     fn quantized_layout(&self, format: Format, granularity: Granularity) -> Result<Layout, TensorError> {
-        if let got @ DType::F8(_) = self.layout.element().dtype() {
+        if let got @ (DType::F8(_) | DType::U32) = self.layout.element().dtype() {
             return Err(TensorError::Kind { what: "tensor", expected: "f32, f16 or bf16", got });
         }
         if let Granularity::PerBlock { .. } = granularity {
@@ -210,7 +218,7 @@ impl HostTensor {
         &self.words
     }
 
-    /// Real numbers: decoded, scales applied (one f32 multiplication each).
+    /// Real numbers: decoded, scales applied (one f32 multiplication each); integers rounded.
     pub fn to_f32(&self) -> Vec<f32> {
         let cols = self.layout.cols() as usize;
         let mut out = vec![0.0; self.layout.elements() as usize];
@@ -240,6 +248,17 @@ impl HostTensor {
         let cols = self.layout.cols() as usize;
         let rows = self.words.chunks_exact(self.layout.row_words());
         rows.flat_map(|r| bytemuck::cast_slice::<u32, T>(r)[..cols].iter().copied()).collect()
+    }
+
+    /// The elements as stored, when they are u32.
+    ///
+    /// # Errors
+    /// [`TensorError::Kind`] when they are not.
+    pub fn to_u32(&self) -> Result<Vec<u32>, TensorError> {
+        match self.layout.element().dtype() {
+            DType::U32 => Ok(self.unpad()),
+            got => Err(TensorError::Kind { what: "to_u32", expected: "u32", got }),
+        }
     }
 
     /// The elements as stored, when they are f16.

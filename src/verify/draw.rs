@@ -45,6 +45,7 @@ pub fn draw(o: &Operand, data: Data, seed: u64) -> HostTensor {
     let shape = o.layout.shape().to_vec();
     let dtype = o.layout.element().dtype();
     let tensor = match dtype {
+        DType::U32 => HostTensor::from_u32(&x.iter().map(|_| r.next()).collect::<Vec<_>>(), shape),
         DType::F8(f) => {
             let mut codes: Vec<u8> = x.iter().map(|&v| f.encode(v, Overflow::Saturate)).collect();
             if data == Data::Specials {
