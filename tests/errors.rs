@@ -93,6 +93,11 @@ fn formats(t: &mut Table) {
     t.section("Formats", "");
     row!(t, "e2m5".parse::<Format>(), ParseFormatError { .. });
     row!(t, "".parse::<Format>(), ParseFormatError { .. });
+    row!(t, Format::signed(5, 3, 15, Specials::Fn), FormatError::Bits(..));
+    row!(t, Format::unsigned(0, 7, 0, Specials::None), FormatError::ExpBits(..));
+    row!(t, Format::signed(7, 0, 63, Specials::Ieee), FormatError::Specials { .. });
+    row!(t, Format::unsigned(4, 4, 8, Specials::Fnuz), FormatError::Specials { .. });
+    row!(t, Format::signed(4, 3, 200, Specials::Fn), FormatError::Bias { .. });
     row!(t, "one".parse::<F8E4M3FN>(), ParseFloat8Error::Syntax { .. });
     row!(t, "-inf".parse::<F8E4M3FN>(), ParseFloat8Error::NoInfinity { .. });
     let (format, overflow) = (Format::E4M3FN, Overflow::Saturate);
@@ -111,6 +116,8 @@ fn scales(t: &mut Table) {
     row!(t, Scale::new(f32::INFINITY), ScaleError::OutOfRange(..));
     row!(t, Scale::new(f32::MIN_POSITIVE / 2.0), ScaleError::OutOfRange(..));
     row!(t, Scale::new(1e38), ScaleError::OutOfRange(..));
+    row!(t, Scale::try_from(F8E8M0FNU::MIN), ScaleError::OutOfRange(..));
+    row!(t, F8E8M0FNU::try_from(Scale::new(0.75).unwrap()), ScaleError::NotPowerOfTwo(..));
     row!(t, Multiplier::new(f32::from_bits(1)), ScaleError::OutOfRange(..));
     row!(t, Scales::new(PerToken, &[1.0, 2.0], 3), ScaleError::Count { .. });
     row!(t, Scales::new(PerToken, &[1.0, -2.0], 2), ScaleError::OutOfRange(..));
@@ -124,8 +131,10 @@ fn tensors(t: &mut Table) {
     t.section(
         "Tensors",
         "`x` is f32 of shape \\[2, 3\\], `coded` the same as E5M2, `three` three scales per token; `f8(g)` is \
-         `Element::f8(Format::E5M2, g)`.",
+         `Element::f8(Format::E5M2, g)`; `not_a_number` holds a NaN, `top` the largest code of E4M3FNUZ.",
     );
+    let not_a_number = HostTensor::from_f32(&[1.0, f32::NAN], [2]).unwrap();
+    let top = HostTensor::from_f32(&[240.0], [1]).unwrap().quantize(Format::E4M3FNUZ, PerTensor).unwrap();
     row!(t, Layout::new([], Element::F32), TensorError::Shape(..));
     row!(t, Layout::new([2, 0], Element::F32), TensorError::Shape(..));
     row!(t, Layout::new([1 << 16, 1 << 16], Element::F16), TensorError::TooLarge(..));
@@ -154,6 +163,12 @@ fn tensors(t: &mut Table) {
     );
     row!(t, coded.quantize(Format::E4M3FN, PerTensor), TensorError::Kind { .. });
     row!(t, x.codes(), TensorError::Kind { .. });
+    row!(t, HostTensor::from_codes(Format::E2M3FN, &[0, 64], [2], one.clone()), TensorError::Code { .. });
+    row!(t, not_a_number.quantize(Format::E2M1FN, PerTensor), TensorError::LostNan { .. });
+    row!(t, x.repack(Format::E5M2FNUZ), TensorError::Kind { .. });
+    row!(t, coded.repack(Format::E4M3FNUZ), TensorError::Repack { .. });
+    row!(t, top.repack(Format::E4M3FN), TensorError::Code { .. });
+    row!(t, x.to_u32(), TensorError::Kind { .. });
     row!(t, x.to_f16(), TensorError::Kind { .. });
     row!(t, coded.to_bf16(), TensorError::Kind { .. });
 }
@@ -164,8 +179,9 @@ fn descriptors(t: &mut Table, ctx: &Context) {
     let (f, e5m2) = (DType::F32, Format::E5M2);
     t.section(
         "Descriptors",
-        "`ctx` is any context, `f` is `DType::F32`, `block` is `PerBlock { rows: 1, cols: 32 }`.",
+        "`ctx` is any context, `f` is `DType::F32`, `block` is `PerBlock { rows: 1, cols: 32 }`, `far` a format of bias 67.",
     );
+    let far = Element::f8(Format::signed(4, 3, 67, Specials::Fn).unwrap(), PerTensor);
     row!(t, ctx.plan_blocking(&Gemm::new(0, 3, 4)), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&Gemm::new(2, 0, 4)), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&Gemm::new(2, 3, 0)), Error::Descriptor(..));
@@ -176,6 +192,7 @@ fn descriptors(t: &mut Table, ctx: &Context) {
     row!(t, ctx.plan_blocking(&Gemm::new(2, 3, 4).alpha(1e-38)), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&Gemm::new(2, 3, 4).residual(f8(PerToken))), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&Gemm::new(2, 3, 4).b(f8(PerChannel { axis: 7 }))), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Gemm::new(2, 3, 4).b(far)), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&Gemm::new(2, 3, 4).out(f8(PerChannel { axis: 2 }))), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&Gemm::new(2, 3, 4).out(f8(block))), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&Gemm::new(2, 3, 4).bias(DType::F8(e5m2))), Error::Descriptor(..));
@@ -192,6 +209,12 @@ fn descriptors(t: &mut Table, ctx: &Context) {
     );
     row!(t, ctx.plan_blocking(&Quantize::new([2, 3], f, e5m2, block)), Error::Descriptor(..));
     row!(t, Quantize::new([], f, e5m2, PerTensor).out(), DescriptorError { .. });
+    row!(
+        t,
+        Quantize::new([6], f, far.format().unwrap(), PerTensor).rounding(Rounding::Stochastic).out(),
+        DescriptorError { .. }
+    );
+    row!(t, Reduce::amax([6], Element::U32, PerTensor).operands(), DescriptorError { .. });
     row!(t, ctx.plan_blocking(&Dequantize::new([], e5m2, PerTensor, f)), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&Dequantize::new([6], e5m2, PerToken, DType::F8(e5m2))), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&Dequantize::new([6], e5m2, PerChannel { axis: 1 }, f)), Error::Descriptor(..));

@@ -116,9 +116,9 @@ const SHADERS: &[(&str, &str, &str, &str)] = &[
     ("gemm", "register", "vec4(QUIET_NAN), lost)", "vec4(QUIET_NAN), vec4(false))"),
     ("gemm", "tiled", "lost |= is_nan(residual);", ""),
     // The codec: rounding, ties, subnormals, the sign, the largest code, specials.
-    ("quantize", "plain", "(kept & vec4(1u)) == vec4(1u)", "vec4(true)"),
-    ("quantize", "plain", "rest > half", "rest >= half"),
-    ("quantize", "plain", "vec4(1) - exponent, vec4(0), vec4(25)", "vec4(1) - exponent, vec4(0), vec4(0)"),
+    ("quantize", "plain", "(down.fraction == half) & !even", "(down.fraction == half)"),
+    ("quantize", "plain", "down.fraction > half", "down.fraction >= half"),
+    ("quantize", "plain", "max(vec4(1) - exponent, vec4(0))", "vec4(0)"),
     ("quantize", "plain", "code > vec4(max_code)", "code >= vec4(max_code)"),
     (
         "quantize",
@@ -128,6 +128,13 @@ const SHADERS: &[(&str, &str, &str, &str)] = &[
     ),
     ("quantize", "plain", "(v & vec4(SIGN));", "vec4(0u);"),
     ("quantize", "plain", "vec4(nan_code), m > vec4(0x7f800000u)", "vec4(max_code), m > vec4(0x7f800000u)"),
+    // Random words: a round too few, the key or the stream left alone, a carry lost, words of the neighbour.
+    ("quantize", "plain", "round < 10u", "round < 9u"),
+    ("quantize", "plain", "key += vec2(0x9e3779b9u, 0xbb67ae85u);", ""),
+    ("quantize", "plain", "var d = vec4(seed.w);", "var d = vec4(0u);"),
+    ("quantize", "plain", "(upper >> vec4(16u))", "vec4(0u)"),
+    ("quantize", "plain", "row * params.cols + 4u * quad", "row * 4u * params.out_quads + 4u * quad"),
+    ("quantize", "plain", "out_random(row, quad), ", "out_random(row, quad + 1u), "),
     // The record: flags, amax, the last bit of a division.
     ("quantize", "plain", "select(0u, HAS_NAN, any(lost))", "0u"),
     ("quantize", "plain", "let up = (quotient & 1u) != 0u", "let up = false && (quotient & 1u) != 0u"),
@@ -145,8 +152,8 @@ const SHADERS: &[(&str, &str, &str, &str)] = &[
     (
         "dequantize",
         "plain",
-        "select(product, vec4(QUIET_NAN), is_nan(code))",
-        "select(product, vec4(0u), is_nan(code))",
+        "select(product, vec4(QUIET_NAN), is_nan(code)",
+        "select(product, vec4(0u), is_nan(code)",
     ),
     ("quantize", "plain", "select(finite, shifted + vec4(224u << 23u)", "select(finite, finite"),
     ("gemm", "tiled", "vec4(0x7fffu) + ((bits >> vec4(16u)) & vec4(1u))", "vec4(0x8000u)"),

@@ -35,7 +35,7 @@ fn main(
         if quad < params.x_quads {
             let code = x_bits(row * params.x_quads + quad - params.x_origin);
             let product = bitcast<vec4<u32>>(bitcast<vec4<f32>>(code) * x_scales(row, quad));
-            bits = select(product, vec4(QUIET_NAN), is_nan(code));
+            bits = select(product, vec4(QUIET_NAN), is_nan(code) | vec4(x_lost_nan()));
         }
         out_write(row, quad, bits);
     }

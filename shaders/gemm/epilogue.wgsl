@@ -93,6 +93,7 @@ fn finish(batch: u32, sides: vec2<u32>, row: u32, quad: u32, sum: vec4<f32>) {
     let residual = residual_bits((batch * params.m + row) * params.residual_quads + quad - params.residual_origin);
     lost |= is_nan(residual);
 #ifdef RESIDUAL_SCALED
+    lost |= vec4(residual_lost_nan());
     v += bitcast<vec4<f32>>(residual) * residual_scales(0u, 0u);
 #else
     v += bitcast<vec4<f32>>(residual);

@@ -31,6 +31,22 @@ fn may_have_nan(of_a: bool) -> bool {
     return (flags & HAS_NAN) != 0u;
 }
 
+// Whether an operand holds a NaN that none of its codes can be.
+fn lost_nan(of_a: bool) -> bool {
+    var lost = false;
+#ifdef A_SCALED
+    if of_a {
+        lost = a_lost_nan();
+    }
+#endif
+#ifdef B_SCALED
+    if !of_a {
+        lost = b_lost_nan();
+    }
+#endif
+    return lost;
+}
+
 fn bits(v: vec4<bool>) -> u32 {
     let b = select(vec4(0u), vec4(1u, 2u, 4u, 8u), v);
     return b.x | b.y | b.z | b.w;
@@ -99,11 +115,11 @@ fn main(
     let of_a = item < params.a_items;
     let of_b = !of_a && item < params.a_items + params.b_items;
     if (of_a || of_b) && may_have_nan(of_a) {
-        var seen = 0u;
+        var seen = select(0u, 15u, lost_nan(of_a));
         if of_a {
-            seen = scan_a(params.a_first + item, lane);
+            seen |= scan_a(params.a_first + item, lane);
         } else {
-            seen = scan_b(params.b_first + item - params.a_items, lane);
+            seen |= scan_b(params.b_first + item - params.a_items, lane);
         }
         if seen != 0u {
             atomicOr(&found, seen);

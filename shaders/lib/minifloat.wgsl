@@ -1,23 +1,44 @@
-// Rounding of f32 to any narrower float with a sign, by integers: nearest even, subnormals kept.
+// Rounding of f32 to any narrower float by integers: nearest even or stochastic, subnormals kept.
 
-// Magnitude codes (no sign) of f32 `bits`. Rounded to `man_bits` of mantissa first, then compared with `max_code`:
-// what lies above becomes `over_code` (Inf among it), NaN becomes `nan_code`.
-fn minifloat_encode(bits: vec4<u32>, man_bits: u32, bias: i32, max_code: u32, over_code: u32, nan_code: u32) -> vec4<u32> {
+// A code rounded toward zero, which may run past the largest, and what was cut off as a fraction of 2^32.
+struct Truncated { code: vec4<u32>, fraction: vec4<u32> }
+
+// Of finite f32 `bits`, without sign.
+fn minifloat_truncate(bits: vec4<u32>, man_bits: u32, bias: i32) -> Truncated {
     let m = bits & vec4(0x7fffffffu);
     let normal = m >= vec4(0x00800000u);
     let significand = (m & vec4(0x007fffffu)) | select(vec4(0u), vec4(0x00800000u), normal);
     let exponent = vec4<i32>(max(m >> vec4(23u), vec4(1u))) - vec4(127 - bias);
-    // Below the smallest normal exponent, 1, every step drops one more bit; beyond 25 nothing is left.
-    let below = vec4<u32>(clamp(vec4(1) - exponent, vec4(0), vec4(25)));
-    let drop = min(vec4(23u - man_bits) + below, vec4(25u));
-    let kept = significand >> drop;
-    let rest = significand & ((vec4(1u) << drop) - vec4(1u));
-    let half = vec4(1u) << (drop - vec4(1u));
-    let up = select(vec4(0u), vec4(1u), (rest > half) | ((rest == half) & ((kept & vec4(1u)) == vec4(1u))));
+    // Below the smallest normal exponent, 1, every step drops one more bit; at 56 no bit of the fraction is left.
+    let below = vec4<u32>(max(vec4(1) - exponent, vec4(0)));
+    let drop = min(vec4(23u - man_bits) + below, vec4(56u));
+    let kept = significand >> min(drop, vec4(31u));
+    let fraction = (significand << (vec4(32u) - min(drop, vec4(32u)))) >> (max(drop, vec4(32u)) - vec4(32u));
     // The leading bit of `kept` adds the last step to the exponent field.
-    let code = (vec4<u32>(max(exponent, vec4(1)) - vec4(1)) << vec4(man_bits)) + kept + up;
-    let bounded = select(code, vec4(over_code), code > vec4(max_code));
+    return Truncated((vec4<u32>(max(exponent, vec4(1)) - vec4(1)) << vec4(man_bits)) + kept, fraction);
+}
+
+// What lies above `max_code` becomes `over_code` (Inf among it), NaN becomes `nan_code`.
+fn minifloat_bound(bits: vec4<u32>, code: vec4<u32>, max_code: u32, over_code: u32, nan_code: u32) -> vec4<u32> {
+    let m = bits & vec4(0x7fffffffu);
+    let bounded = select(code, vec4(over_code), (code > vec4(max_code)) | (m == vec4(0x7f800000u)));
     return select(bounded, vec4(nan_code), m > vec4(0x7f800000u));
+}
+
+// Magnitude codes (no sign) of f32 `bits`. Rounded to `man_bits` of mantissa first, then compared with `max_code`.
+fn minifloat_encode(bits: vec4<u32>, man_bits: u32, bias: i32, max_code: u32, over_code: u32, nan_code: u32) -> vec4<u32> {
+    let down = minifloat_truncate(bits, man_bits, bias);
+    let half = vec4(0x80000000u);
+    let even = (down.code & vec4(1u)) == vec4(0u);
+    let up = (down.fraction > half) | ((down.fraction == half) & !even);
+    return minifloat_bound(bits, down.code + select(vec4(0u), vec4(1u), up), max_code, over_code, nan_code);
+}
+
+// The same, up where `random` added to the fraction carries.
+fn minifloat_encode_stochastic(bits: vec4<u32>, random: vec4<u32>, man_bits: u32, bias: i32, max_code: u32, over_code: u32, nan_code: u32) -> vec4<u32> {
+    let down = minifloat_truncate(bits, man_bits, bias);
+    let up = random > ~down.fraction;
+    return minifloat_bound(bits, down.code + select(vec4(0u), vec4(1u), up), max_code, over_code, nan_code);
 }
 
 fn f16_encode(bits: vec4<u32>) -> vec4<u32> {

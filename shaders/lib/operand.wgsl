@@ -32,31 +32,32 @@ fn $x_bits(quad: u32) -> vec4<u32> {
 
 #ifdef $X_F8
 @group(0) @binding($at) var<storage, read> $x_values: array<u32>;
+override $X_SIGN_BIT: u32;
 override $X_MAN_BITS: u32;
-override $X_BIAS: u32;
+override $X_BIAS: i32;
 override $X_STEP: f32;
 // Magnitude codes of Inf and of the first NaN; 256 where the format has none.
 override $X_INF_CODE: u32;
 override $X_NAN_CODE: u32;
 
 fn $x_special(codes: vec4<u32>, bits: vec4<u32>) -> vec4<u32> {
-    let m = codes & vec4(0x7fu);
+    let m = codes & vec4((1u << $X_SIGN_BIT) - 1u);
     let infinite = select(bits, (bits & vec4(SIGN)) | vec4(INFINITY), m == vec4($X_INF_CODE));
     return select(infinite, vec4(QUIET_NAN), $x_codes_nan(codes));
 }
 
 fn $x_codes_nan(codes: vec4<u32>) -> vec4<bool> {
 #ifdef $X_FNUZ
-    return codes == vec4(0x80u);
+    return codes == vec4(1u << $X_SIGN_BIT);
 #else
-    return (codes & vec4(0x7fu)) >= vec4($X_NAN_CODE);
+    return (codes & vec4((1u << $X_SIGN_BIT) - 1u)) >= vec4($X_NAN_CODE);
 #endif
 }
 
 // f32 bits of a quad, NaN and Inf included.
 fn $x_bits(quad: u32) -> vec4<u32> {
     let codes = fp8_unpack($x_values[quad]);
-    return $x_special(codes, bitcast<vec4<u32>>(fp8_decode(codes, $X_MAN_BITS, $X_BIAS, $X_STEP)));
+    return $x_special(codes, bitcast<vec4<u32>>(fp8_decode(codes, $X_SIGN_BIT, $X_MAN_BITS, $X_BIAS, $X_STEP)));
 }
 
 fn $x_nan(quad: u32) -> vec4<bool> {
@@ -78,7 +79,7 @@ fn $x_load(quad: u32) -> vec4<f32> {
 #else
 fn $x_load(quad: u32) -> vec4<f32> {
     let codes = fp8_unpack($x_values[quad]);
-    let v = fp8_decode(codes, $X_MAN_BITS, $X_BIAS, $X_STEP);
+    let v = fp8_decode(codes, $X_SIGN_BIT, $X_MAN_BITS, $X_BIAS, $X_STEP);
 #ifdef $X_INF
     return bitcast<vec4<f32>>($x_special(codes, bitcast<vec4<u32>>(v)));
 #else

@@ -1,6 +1,7 @@
 // Output `$x`, written one quad at a time, padding included; `$at` is the binding of its values, `$record` of its
 // scales. Uses params.$x_quads (quads per row), params.$x_origin (the first quad that is bound), params.cols and,
 // where scaled, the group map of its scales.
+// $X_STOCHASTIC rounds codes by $x_random(row, quad), four random words, which who imports this gives.
 #import lib/bits.wgsl
 #import lib/minifloat.wgsl
 #import lib/fp8.wgsl
@@ -37,12 +38,16 @@ fn $x_masked(quad: u32, bits: vec4<u32>) -> vec4<u32> {
 #ifdef $X_F8
 #import lib/record.wgsl x=$x X=$X at=$record
 @group(0) @binding($at) var<storage, read_write> $x_values: array<u32>;
+override $X_SIGN_BIT: u32;
 override $X_MAN_BITS: u32;
 override $X_BIAS: i32;
 override $X_MAX_CODE: u32;
 override $X_OVER_CODE: u32;
 override $X_NAN_CODE: u32;
 override $X_FNUZ: bool;
+#ifdef $X_UNSIGNED
+override $X_UNDER_CODE: u32;
+#endif
 
 var<private> $x_seen_amax: u32;
 var<private> $x_seen_flags: u32;
@@ -75,11 +80,31 @@ fn $x_write(row: u32, quad: u32, bits: vec4<u32>) {
     // Magnitudes only: the product of a NaN or of a flushed zero need not keep its sign.
     let product = bitcast<vec4<u32>>(bitcast<vec4<f32>>(m) * inv_scale) & vec4(MAGNITUDE);
     let scaled = select(product, vec4(QUIET_NAN), is_nan(v)) | (v & vec4(SIGN));
-    let codes = fp8_encode(scaled, $X_MAN_BITS, $X_BIAS, $X_MAX_CODE, $X_OVER_CODE, $X_NAN_CODE, $X_FNUZ);
+#ifdef $X_STOCHASTIC
+    let rounded = minifloat_encode_stochastic(scaled, $x_random(row, quad), $X_MAN_BITS, $X_BIAS, $X_MAX_CODE, $X_OVER_CODE, $X_NAN_CODE);
+#ifdef $X_UNSIGNED
+    let code = fp8_unsigned(rounded, scaled, $X_UNDER_CODE);
+#else
+    let code = fp8_signed(rounded, scaled, $X_SIGN_BIT, $X_FNUZ);
+#endif
+#else
+#ifdef $X_UNSIGNED
+    let code = fp8_encode_unsigned(scaled, $X_MAN_BITS, $X_BIAS, $X_MAX_CODE, $X_OVER_CODE, $X_UNDER_CODE, $X_NAN_CODE);
+#else
+    let code = fp8_encode(scaled, $X_SIGN_BIT, $X_MAN_BITS, $X_BIAS, $X_MAX_CODE, $X_OVER_CODE, $X_NAN_CODE, $X_FNUZ);
+#endif
+#endif
     $x_seen_amax = max($x_seen_amax, max_of(m));
+#ifdef $X_NO_NAN
+    let lost = is_nan(scaled);
+    let codes = select(code, vec4(0u), lost);
+    $x_seen_flags |= select(0u, HAS_NAN | LOST_NAN, any(lost));
+#else
     // By the code: what overflows in strict mode may be NaN too.
-    let lost = (codes & vec4(select(0x7fu, 0xffu, $X_FNUZ))) == vec4($X_NAN_CODE);
+    let codes = code;
+    let lost = (codes & vec4(select((1u << $X_SIGN_BIT) - 1u, 0xffu, $X_FNUZ))) == vec4($X_NAN_CODE);
     $x_seen_flags |= select(0u, HAS_NAN, any(lost));
+#endif
     $x_values[row * params.$x_quads + quad - params.$x_origin] = fp8_pack(codes);
 }
 

@@ -38,4 +38,13 @@ fn $x_flags() -> u32 {
     return $x_record[0].w;
 }
 #endif
+
+// Whether the format has no NaN and the record says that there was one: then all is NaN.
+fn $x_lost_nan() -> bool {
+#ifdef $X_NO_NAN
+    return ($x_flags() & 4u) != 0u;
+#else
+    return false;
+#endif
+}
 #endif

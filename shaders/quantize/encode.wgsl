@@ -3,6 +3,16 @@
 #import lib/operand.wgsl x=x X=X at=1
 #import lib/output.wgsl x=out X=OUT at=2 record=3
 
+#ifdef OUT_STOCHASTIC
+#import lib/philox.wgsl
+@group(0) @binding(4) var<storage, read> seed: array<vec4<u32>>;
+
+// The words of the quad's elements, counted in row-major order.
+fn out_random(row: u32, quad: u32) -> vec4<u32> {
+    return philox(vec4(row * params.cols + 4u * quad) + vec4(0u, 1u, 2u, 3u), seed[0]);
+}
+#endif
+
 struct Params {
     first: u32,
     end: u32,

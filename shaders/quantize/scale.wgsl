@@ -9,8 +9,9 @@ struct Params { out_groups: u32, max_bits: u32 }
 
 override WORKGROUP: u32;
 const ONE = 0x3f800000u;
+const LARGEST_SCALE = 0x7e800000u;
 
-// a / b of positive normal numbers, nearest even, never below the smallest normal number.
+// a / b of positive normal numbers, nearest even, held to [2^-126, 2^126].
 fn divide(a: u32, b: u32) -> u32 {
     let divisor = (b & 0x007fffffu) | 0x00800000u;
     var rest = (a & 0x007fffffu) | 0x00800000u;
@@ -32,8 +33,8 @@ fn divide(a: u32, b: u32) -> u32 {
     let kept = quotient >> 1u;
     let up = (quotient & 1u) != 0u && (rest != 0u || (kept & 1u) != 0u);
     // A carry out of the mantissa lands in the exponent field, where it belongs.
-    let bits = (u32(max(exponent, 0)) << 23u) + (kept - 0x00800000u) + u32(up);
-    return max(select(bits, 0u, exponent < 1), SMALLEST_NORMAL);
+    let bits = (u32(clamp(exponent, 0, 254)) << 23u) + (kept - 0x00800000u) + u32(up);
+    return clamp(select(bits, 0u, exponent < 1), SMALLEST_NORMAL, LARGEST_SCALE);
 }
 
 @compute @workgroup_size(WORKGROUP)

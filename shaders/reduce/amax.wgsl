@@ -39,7 +39,7 @@ fn scaled_magnitude(row: u32, quad: u32) -> vec4<u32> {
     let code = x_bits(row * params.x_quads + quad - params.x_origin);
 #ifdef X_SCALED
     let product = bitcast<vec4<u32>>(bitcast<vec4<f32>>(code) * x_scales(row, quad));
-    return magnitude(select(product, vec4(QUIET_NAN), is_nan(code)));
+    return magnitude(select(product, vec4(QUIET_NAN), is_nan(code) | vec4(x_lost_nan())));
 #else
     return magnitude(code);
 #endif

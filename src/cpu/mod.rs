@@ -7,7 +7,7 @@ mod threads;
 
 pub use args::{Bytes, HostArgs};
 pub(crate) use product::product;
-pub(crate) use store::{amax, store};
+pub(crate) use store::{amax, store, store_by};
 pub use threads::Threads;
 
 /// Bits of |v| as the running maxima take them: subnormals count as zero, every NaN is the quiet one.

@@ -40,7 +40,7 @@ pub(crate) fn amax(
 }
 
 /// Writes every row that `fill` makes, padding included. Where `scales` are given the rows become codes,
-/// encode(v × inv_scale), and `HAS_NAN` is raised when one of them is NaN.
+/// encode(v × inv_scale), and `HAS_NAN` is raised when one of them is NaN, with `LOST_NAN` where the format has none.
 pub(crate) fn store(
     out: &Layout,
     words: &mut [u32],
@@ -48,6 +48,19 @@ pub(crate) fn store(
     overflow: Overflow,
     threads: Threads,
     fill: impl Fn(usize, &mut [f32]) + Sync + Send,
+) {
+    let dtype = out.element().dtype();
+    store_by(out, words, scales, threads, fill, |_, v, words| rows::encode(dtype, overflow, v, words));
+}
+
+/// The same; `encode` makes words, padding included, of the numbers of one row, which are scaled already.
+pub(crate) fn store_by(
+    out: &Layout,
+    words: &mut [u32],
+    scales: Option<&mut Scales>,
+    threads: Threads,
+    fill: impl Fn(usize, &mut [f32]) + Sync + Send,
+    encode: impl Fn(usize, &[f32], &mut [u32]) + Sync + Send,
 ) {
     let dtype = out.element().dtype();
     let coded = scales.as_deref().map(|s| (s, s.granularity().map(out.shape())));
@@ -73,8 +86,12 @@ pub(crate) fn store(
                     v.iter_mut().for_each(|v| *v = scaled(*v, inv_scale));
                 }
             }
-            rows::encode(dtype, overflow, &v, words);
+            encode(row, &v, words);
             if let Some(f) = dtype.format() {
+                if !f.has_nan() {
+                    nan |= v.iter().fold(false, |nan, v| nan | v.is_nan());
+                    continue;
+                }
                 let codes = &bytemuck::cast_slice::<u32, u8>(words)[..v.len()];
                 // No early end, so that it is vector code.
                 nan |= codes.iter().fold(false, |nan, &c| nan | f.is_nan(c));
@@ -85,6 +102,7 @@ pub(crate) fn store(
     if let Some(s) = scales
         && nan.contains(&true)
     {
-        s.raise(flags::HAS_NAN);
+        let has_nan = dtype.format().is_none_or(|f| f.has_nan());
+        s.raise(flags::HAS_NAN | if has_nan { 0 } else { flags::LOST_NAN });
     }
 }

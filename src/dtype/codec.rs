@@ -7,7 +7,7 @@ use super::format::{Format, Overflow};
 impl Format {
     /// The value of `code`. Exact: every finite value of every format is zero or a normal `f32`.
     ///
-    /// A NaN code gives a quiet NaN with the code's sign (positive for FNUZ, whose NaN has none).
+    /// Bits above the format's are ignored. A NaN code gives a quiet NaN with the code's sign (positive for FNUZ, whose NaN has none).
     ///
     /// ```
     /// # use quarter::dtype::Format;
@@ -15,7 +15,7 @@ impl Format {
     /// assert_eq!(Format::E5M2.decode(0xFC), f32::NEG_INFINITY);
     /// ```
     pub const fn decode(self, code: u8) -> f32 {
-        let sign = ((code & 0x80) as u32) << 24;
+        let sign = ((code & self.sign_mask() != 0) as u32) << 31;
         if self.is_nan(code) {
             let sign = if self.has_negative_zero() { sign } else { 0 };
             return f32::from_bits(sign | 0x7FC0_0000);
@@ -23,7 +23,7 @@ impl Format {
         if self.is_infinite(code) {
             return f32::from_bits(sign | 0x7F80_0000);
         }
-        let field = ((code & 0x7F) >> self.man_bits()) as i32;
+        let field = ((code & self.magnitude_mask()) >> self.man_bits()) as i32;
         let fraction = code as u32 & ((1 << self.man_bits()) - 1);
         // value = significand × 2^point
         let (significand, point) = if field == 0 {
@@ -43,8 +43,12 @@ impl Format {
     ///
     /// The value is first rounded to the format's mantissa, with no limit on the exponent, and only then compared
     /// with the largest finite value. So 464 is 448 in E4M3FN, and anything above it overflows: see [`Overflow`].
-    /// A NaN becomes [`nan_code`](Self::nan_code) with the sign of `x` (FNUZ: `0x80`). FNUZ formats have no
-    /// negative zero: what rounds to it becomes code 0.
+    /// A NaN becomes [`nan_code`](Self::nan_code) with the sign of `x` (FNUZ: `0x80`), or 0 in a format that has none:
+    /// whoever writes such codes must keep the NaN elsewhere. FNUZ formats have no negative zero: what rounds to it
+    /// becomes code 0.
+    ///
+    /// In an unsigned format a negative number that does not round to zero is out of range: 0, the nearest value, by
+    /// [`Overflow::Saturate`]; by [`Overflow::Strict`] NaN, or 0 where there is none.
     ///
     /// ```
     /// # use quarter::dtype::{Format, Overflow};
@@ -74,25 +78,59 @@ impl Format {
 
     /// Takes an IEEE binary float of the given field widths apart, then rounds it.
     const fn encode_ieee(self, bits: u64, exp_bits: u32, man_bits: u32, o: Overflow) -> u8 {
-        let sign = ((bits >> (exp_bits + man_bits)) as u8) << 7;
+        let negative = (bits >> (exp_bits + man_bits)) & 1 != 0;
         let field = ((bits >> man_bits) & ((1 << exp_bits) - 1)) as i32;
         let fraction = bits & ((1 << man_bits) - 1);
         let bias = (1 << (exp_bits - 1)) - 1;
         if field == (1 << exp_bits) - 1 {
-            return if fraction == 0 { self.overflow(sign, o) } else { sign | self.nan_code() };
+            return if fraction == 0 { self.place(negative, u32::MAX, o) } else { self.nan(negative) };
         }
-        if field == 0 {
-            self.round(sign, fraction, 1 - bias - man_bits as i32, o)
+        let magnitude = if field == 0 {
+            self.round(fraction, 1 - bias - man_bits as i32)
         } else {
-            self.round(sign, fraction | (1 << man_bits), field - bias - man_bits as i32, o)
-        }
+            self.round(fraction | (1 << man_bits), field - bias - man_bits as i32)
+        };
+        self.place(negative, magnitude, o)
     }
 
-    /// The code nearest to `significand × 2^point`; the significand is below 2⁶³.
-    const fn round(self, sign: u8, significand: u64, point: i32, o: Overflow) -> u8 {
-        let magnitude = if significand == 0 { 0 } else { self.round_magnitude(significand, point) };
+    /// The code nearest to `significand × 2^point`, without sign, as a number that may run past the largest code; the
+    /// significand is below 2⁶³.
+    const fn round(self, significand: u64, point: i32) -> u32 {
+        if significand == 0 {
+            return 0;
+        }
+        let floor = self.min_exponent();
+        let exponent = significand.ilog2() as i32 + point;
+        let exponent = if exponent > floor { exponent } else { floor };
+        let shift = exponent - self.man_bits() as i32 - point;
+        let (kept, lost, half) = if shift <= 0 {
+            (significand << -shift, 0, 1)
+        } else if shift > 63 {
+            (0, 0, 1) // less than half a unit
+        } else {
+            (significand >> shift, significand & ((1 << shift) - 1), 1 << (shift - 1))
+        };
+        // A normal's units carry the hidden bit, which stands for the one in its exponent field.
+        let down = (((exponent - floor) as u32) << self.man_bits()) + kept as u32;
+        down + (lost > half || (lost == half && down & 1 == 1)) as u32
+    }
+
+    /// The code of a magnitude code and a sign; magnitudes past the largest code have overflowed.
+    pub(super) const fn place(self, negative: bool, magnitude: u32, o: Overflow) -> u8 {
+        if negative && !self.is_signed() {
+            return match o {
+                Overflow::Strict if magnitude != 0 => self.nan_code(),
+                _ => 0,
+            };
+        }
+        let sign = if negative { self.sign_mask() } else { 0 };
         if magnitude > self.max_code() as u32 {
-            self.overflow(sign, o)
+            // The NaN of the FNUZ formats is the sign bit and absorbs any sign.
+            sign | match (o, self.infinity_code()) {
+                (Overflow::Strict, Some(infinity)) => infinity,
+                (Overflow::Strict, None) if self.has_nan() => self.nan_code(),
+                _ => self.max_code(),
+            }
         } else if magnitude == 0 && !self.has_negative_zero() {
             0
         } else {
@@ -100,31 +138,9 @@ impl Format {
         }
     }
 
-    /// Nearest even in units of the last place, as a code that may run past the largest one.
-    const fn round_magnitude(self, significand: u64, point: i32) -> u32 {
-        let floor = self.min_exponent();
-        let exponent = significand.ilog2() as i32 + point;
-        let exponent = if exponent > floor { exponent } else { floor };
-        let shift = exponent - self.man_bits() as i32 - point;
-        let units = if shift <= 0 {
-            significand << -shift
-        } else if shift > 63 {
-            0 // less than half a unit
-        } else {
-            let (kept, lost) = (significand >> shift, significand & ((1 << shift) - 1));
-            let half = 1 << (shift - 1);
-            kept + (lost > half || (lost == half && kept & 1 == 1)) as u64
-        };
-        // A normal's units carry the hidden bit, which stands for the one in its exponent field.
-        (((exponent - floor) as u32) << self.man_bits()) + units as u32
-    }
-
-    /// `0x80`, the NaN of the FNUZ formats, absorbs any sign.
-    const fn overflow(self, sign: u8, o: Overflow) -> u8 {
-        sign | match (o, self.infinity_code()) {
-            (Overflow::Saturate, _) => self.max_code(),
-            (Overflow::Strict, Some(infinity)) => infinity,
-            (Overflow::Strict, None) => self.nan_code(),
-        }
+    /// What a NaN becomes.
+    pub(super) const fn nan(self, negative: bool) -> u8 {
+        let sign = if negative && self.has_nan() { self.sign_mask() } else { 0 };
+        sign | self.nan_code()
     }
 }

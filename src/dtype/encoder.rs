@@ -25,12 +25,18 @@ pub(super) struct Encoder {
 }
 
 impl Encoder {
-    pub(super) fn new(format: Format, overflow: Overflow) -> Self {
+    /// `None` for formats whose codes are not sign, NaN and mantissa in a byte, or whose range leaves no room above it
+    /// for the addition that rounds.
+    pub(super) fn new(format: Format, overflow: Overflow) -> Option<Self> {
+        let whole = format.is_signed() && format.bits() == 8;
+        if !(whole && format.has_nan() && format.man_bits() > 0 && format.is_f32_safe()) {
+            return None;
+        }
         let shift = 23 - format.man_bits();
         let after = u32::from(overflow == Overflow::Strict);
         let limit = format.max().to_bits() + (after << shift);
         let lift = shift << 23;
-        Self {
+        Some(Self {
             limit: f32::from_bits(limit),
             min_normal: format.min_positive(),
             lift,
@@ -38,7 +44,7 @@ impl Encoder {
             base: lift + (format.min_positive().to_bits() >> shift),
             nan_flip: (u32::from(format.max_code()) + after) ^ u32::from(format.nan_code()),
             signed: if format.has_negative_zero() { 0x80 } else { 0x7F },
-        }
+        })
     }
 
     /// The code of an `f32` given by its bits.

@@ -65,8 +65,10 @@ pub fn encode_slice(
     x: &[f32],
     out: &mut [u8],
 ) -> Result<(), LengthError> {
-    let encoder = Encoder::new(format, overflow);
-    convert(x, out, |x| encoder.lane(x.to_bits()))
+    match Encoder::new(format, overflow) {
+        Some(encoder) => convert(x, out, |x| encoder.lane(x.to_bits())),
+        None => convert(x, out, |x| format.encode(x, overflow)),
+    }
 }
 
 /// Codes nearest to `x`, as [`Format::encode_f16`] gives them.
@@ -79,8 +81,10 @@ pub fn encode_slice_f16(
     x: &[f16],
     out: &mut [u8],
 ) -> Result<(), LengthError> {
-    let encoder = Encoder::new(format, overflow);
-    convert(x, out, |x| encoder.lane(widen_f16(x.to_bits())))
+    match Encoder::new(format, overflow) {
+        Some(encoder) => convert(x, out, |x| encoder.lane(widen_f16(x.to_bits()))),
+        None => convert(x, out, |x| format.encode_f16(x, overflow)),
+    }
 }
 
 /// Codes nearest to `x`, as [`Format::encode_bf16`] gives them.
@@ -93,8 +97,10 @@ pub fn encode_slice_bf16(
     x: &[bf16],
     out: &mut [u8],
 ) -> Result<(), LengthError> {
-    let encoder = Encoder::new(format, overflow);
-    convert(x, out, |x| encoder.lane(u32::from(x.to_bits()) << 16))
+    match Encoder::new(format, overflow) {
+        Some(encoder) => convert(x, out, |x| encoder.lane(u32::from(x.to_bits()) << 16)),
+        None => convert(x, out, |x| format.encode_bf16(x, overflow)),
+    }
 }
 
 /// The values of `codes`, as [`Format::decode`] gives them.
@@ -114,7 +120,8 @@ pub fn decode_slice(format: Format, codes: &[u8], out: &mut [f32]) -> Result<(),
     look_up(format.table(), codes, out)
 }
 
-/// The values of `codes` as `f16`, which holds every value of every format exactly.
+/// The values of `codes` as `f16`: exact for every format of [`Format::ALL`], rounded to nearest even where a
+/// flexible format goes beyond it.
 ///
 /// # Errors
 /// [`LengthError`] when the slices differ in length; nothing is written then.

@@ -67,6 +67,7 @@ fn schedule() -> Schedule {
         for define in ["F8", "BY_F16"] {
             specialization.define(format!("{x}_{define}"));
         }
+        specialization.constant(format!("{x}_SIGN_BIT"), format.magnitude_bits());
         specialization.constant(format!("{x}_MAN_BITS"), format.man_bits());
         specialization.constant(format!("{x}_BIAS"), format.bias());
         specialization.constant(format!("{x}_STEP"), 2f64.powi(1 - format.bias()));

@@ -23,6 +23,7 @@ fn kind(dtype: DType) -> &'static str {
         DType::F32 => "F32",
         DType::F16 => "F16",
         DType::Bf16 => "BF16",
+        DType::U32 => "U32",
         DType::F8(_) => "F8",
     }
 }
@@ -53,6 +54,7 @@ impl StageBuilder {
         let s = &mut self.specialization;
         s.define(format!("{x}_{}", kind(element.dtype())));
         if let Some(f) = element.format() {
+            s.constant(format!("{x}_SIGN_BIT"), f.magnitude_bits());
             s.constant(format!("{x}_MAN_BITS"), f.man_bits());
             s.constant(format!("{x}_BIAS"), f.bias());
             s.constant(format!("{x}_STEP"), 2f64.powi(1 - f.bias()));
@@ -64,15 +66,24 @@ impl StageBuilder {
             if f.infinity_code().is_some() {
                 s.define(format!("{x}_INF"));
             }
+            if !f.has_nan() {
+                s.define(format!("{x}_NO_NAN"));
+            }
         }
         self.bind(bind(at, values(role), Usage::Read))
     }
 
     /// Sums of this operand decode it by way of f16 where that is exact: where the format has Inf just where f16 has
-    /// it. The power of two that they leave out, as an exponent.
+    /// it, and the two biases are no further apart than sums can bear. The power of two that they leave out, as an
+    /// exponent.
     pub(crate) fn by_f16(mut self, role: &'static str, element: Element) -> (Self, i32) {
         match element.format() {
-            Some(f) if f.infinity_code().is_some() == (f.exp_bits() == 5) => {
+            Some(f)
+                if f.infinity_code().is_some() == (f.exp_bits() == 5)
+                    && (f.is_signed(), f.bits()) == (true, 8)
+                    && (2..=5).contains(&f.exp_bits())
+                    && (0..=30).contains(&f.bias()) =>
+            {
                 self.specialization.define(format!("{}_BY_F16", role.to_uppercase()));
                 (self, 15 - f.bias())
             }
@@ -112,9 +123,19 @@ impl StageBuilder {
         let Some(f) = e.format() else { return self };
         let over = match overflow {
             Overflow::Saturate => f.max_code(),
-            Overflow::Strict => f.infinity_code().unwrap_or(f.nan_code()),
+            Overflow::Strict if f.has_nan() => f.infinity_code().unwrap_or(f.nan_code()),
+            Overflow::Strict => f.max_code(),
         };
         let s = &mut self.specialization;
+        if !f.is_signed() {
+            s.define(format!("{x}_UNSIGNED"));
+            let under = if overflow == Overflow::Strict { f.nan_code() } else { 0 };
+            s.constant(format!("{x}_UNDER_CODE"), under);
+        }
+        if !f.has_nan() {
+            s.define(format!("{x}_NO_NAN"));
+        }
+        s.constant(format!("{x}_SIGN_BIT"), f.magnitude_bits());
         s.constant(format!("{x}_MAN_BITS"), f.man_bits());
         s.constant(format!("{x}_BIAS"), f.bias());
         s.constant(format!("{x}_MAX_CODE"), f.max_code());
@@ -181,7 +202,7 @@ impl StageBuilder {
 fn first_nan(f: Format) -> u32 {
     match f.specials() {
         Specials::Fnuz => 256,
-        _ => (0..128u32).find(|&c| f.is_nan(c as u8)).unwrap_or(256),
+        _ => (0..=f.magnitude_mask()).find(|&c| f.is_nan(c)).map_or(256, u32::from),
     }
 }
 

@@ -99,7 +99,7 @@ impl Operation for Dequantize {
     fn cases() -> Vec<Case<Self>> {
         use Granularity::{PerBlock, PerChannel, PerTensor, PerToken};
         let mut all = vec![];
-        for f in Format::ALL {
+        for f in Format::ALL.into_iter().chain(super::FLEXIBLE) {
             for to in [DType::F32, DType::F16, DType::Bf16] {
                 for data in [Data::Random, Data::SmallIntegers, Data::Specials] {
                     let op = Dequantize::new([8, 259], f, PerTensor, to);

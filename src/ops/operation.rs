@@ -5,6 +5,7 @@ use super::Real;
 use crate::gpu::{Capabilities, Schedule};
 use crate::{
     cpu::{HostArgs, Threads},
+    scale::Scales,
     tensor::{DeviceTensor, HostTensor, Operand, TensorError, rows},
 };
 use std::fmt::{self, Debug};
@@ -264,6 +265,9 @@ impl Inputs {
         let mut x = vec![0.0; t.layout().elements() as usize];
         for (i, row) in x.chunks_exact_mut(cols).enumerate() {
             rows::decode(t.layout(), t.words(), i, 0, row);
+            if t.scales().is_some_and(Scales::lost_nan) {
+                row.fill(f32::NAN);
+            }
         }
         x.into_iter().map(f64::from).collect()
     }

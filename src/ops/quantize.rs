@@ -6,13 +6,13 @@ use super::{
 use crate::{
     arguments,
     cpu::{self, HostArgs, Threads},
-    dtype::{Format, Overflow},
+    dtype::{self, Format, Overflow, Philox},
     scale::{Granularity, Scales},
     tensor::{DType, Element, Layout, Operand, rows, scales, values},
 };
 #[cfg(feature = "gpu")]
 use crate::{
-    gpu::{Capabilities, Params, Schedule, Stage, Tuning},
+    gpu::{Capabilities, Params, Schedule, Stage, Tuning, Usage, bind},
     ops::{binding, binding::StageBuilder, reduce},
     shader::shader,
 };
@@ -29,12 +29,27 @@ pub enum Scaling {
     Given,
 }
 
+/// How numbers become codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Rounding {
+    /// To the nearest code, ties to the even one.
+    #[default]
+    NearestEven,
+    /// To one of the two neighbours, each as likely as the number is near it: unbiased
+    /// ([`Format::encode_stochastic`]). The random words come from the operand `seed`.
+    Stochastic,
+}
+
 /// out = encode(x · inv_scale), with amax and flags in the record of `out`.
 ///
 /// * `x`: `shape`, f32, f16 or bf16.
+/// * `seed`, exactly when `rounding` is [`Rounding::Stochastic`]: \[4\], u32, the words of
+///   [`Philox`](crate::dtype::Philox). It changes from step to step, so it is data.
 /// * `out`: `shape`, `format` at `granularity` (per tensor, per channel of any axis, per token).
 ///
 /// One f32 multiplication per element, subnormal f32 as zero of its sign, then nearest even; no division per element.
+/// Stochastic rounding takes the word of the element's index in row-major order, padding not counted.
 /// Bits are the same on every backend. A NaN stays NaN and raises `HAS_NAN`; overflow and Inf follow `overflow`. With
 /// [`Scaling::Current`], scale and inv_scale are amax / max and 1 / scale, each rounded once; an amax that is not
 /// finite gives scale 1 and raises `NON_FINITE_AMAX`.
@@ -42,7 +57,8 @@ pub enum Scaling {
 /// Source: the quantisation of *Efficient Post-training Quantization with FP8 Formats* (arXiv 2309.14592), its
 /// multiplier inverted: real = code × scale.
 ///
-/// Errors: an 8-bit `from`; `PerBlock`, not computed yet; shapes that cannot be.
+/// Errors: an 8-bit `from`; `PerBlock`, not computed yet; stochastic rounding to a format that is not
+/// [f32-safe](Format::is_f32_safe), whose smallest steps f32 arithmetic may flush; shapes that cannot be.
 ///
 /// ```
 /// use quarter::{Context, dtype::Format, scale::Granularity, tensor::*, ops::*};
@@ -69,6 +85,8 @@ pub struct Quantize {
     pub scaling: Scaling,
     /// What becomes of numbers beyond the largest code.
     pub overflow: Overflow,
+    /// How numbers become codes.
+    pub rounding: Rounding,
 }
 
 arguments! {
@@ -78,14 +96,17 @@ arguments! {
         x,
         /// Their codes.
         out,
-    } {}
+    } {
+        /// Where random words start; exactly when rounding is stochastic.
+        seed,
+    }
 }
 
 impl Quantize {
-    /// Current scaling, saturating.
+    /// Current scaling, saturating, to nearest even.
     pub fn new(shape: impl Into<Vec<u32>>, from: DType, format: Format, granularity: Granularity) -> Self {
-        let (scaling, overflow) = (Scaling::Current, Overflow::Saturate);
-        Self { shape: shape.into(), from, format, granularity, scaling, overflow }
+        let (scaling, overflow, rounding) = (Scaling::Current, Overflow::Saturate, Rounding::NearestEven);
+        Self { shape: shape.into(), from, format, granularity, scaling, overflow, rounding }
     }
 
     /// Where the scales come from.
@@ -100,6 +121,12 @@ impl Quantize {
         Self { overflow, ..self }
     }
 
+    /// How numbers become codes.
+    #[must_use]
+    pub fn rounding(self, rounding: Rounding) -> Self {
+        Self { rounding, ..self }
+    }
+
     /// Layout of the output.
     ///
     /// # Errors
@@ -109,12 +136,15 @@ impl Quantize {
     }
 }
 
-/// What the operations of this release compute; block scales are carried, not computed.
+/// What the operations of this release compute: numbers, not integers; block scales are carried, not computed.
 pub(crate) fn expect_computed(
     op: &'static str,
     what: &'static str,
     e: Element,
 ) -> Result<(), DescriptorError> {
+    if e.dtype() == DType::U32 {
+        return Err(DescriptorError::new(op, what, "f32, f16, bf16 or an 8-bit float", "u32"));
+    }
     match e.scaling() {
         Some(g @ Granularity::PerBlock { .. }) => Err(DescriptorError::new(
             op,
@@ -136,7 +166,9 @@ pub(crate) fn unscaled(
         DType::F32 => Ok(Element::F32),
         DType::F16 => Ok(Element::F16),
         DType::Bf16 => Ok(Element::BF16),
-        got @ DType::F8(_) => Err(DescriptorError::new(op, what, "f32, f16 or bf16", got.to_string())),
+        got @ (DType::F8(_) | DType::U32) => {
+            Err(DescriptorError::new(op, what, "f32, f16 or bf16", got.to_string()))
+        }
     }
 }
 
@@ -165,11 +197,26 @@ impl Operation for Quantize {
         let out = Operand::write("out", self.shape.clone(), to)
             .map_err(DescriptorError::layout(Self::NAME, "out"))?;
         let out = out.overflow(self.overflow);
-        Ok(vec![x, if self.scaling == Scaling::Current { out.finds_scales() } else { out }])
+        let out = if self.scaling == Scaling::Current { out.finds_scales() } else { out };
+        if self.rounding == Rounding::NearestEven {
+            return Ok(vec![x, out]);
+        }
+        if !self.format.is_f32_safe() {
+            return Err(DescriptorError::new(
+                Self::NAME,
+                "format",
+                "one with magnitudes in [2^-63, 2^64), for stochastic rounding",
+                self.format.to_string(),
+            ));
+        }
+        let seed =
+            Operand::read("seed", [4], Element::U32).map_err(DescriptorError::layout(Self::NAME, "seed"))?;
+        Ok(vec![x, out.stochastic("seed"), seed])
     }
 
     fn variant(&self) -> String {
-        format!("{}_{}", self.from, self.format)
+        let rounding = if self.rounding == Rounding::Stochastic { ".sr" } else { "" };
+        format!("{}_{}{rounding}", self.from, self.format)
     }
 
     fn cost(&self) -> Cost {
@@ -189,7 +236,7 @@ impl Operation for Quantize {
         use Granularity::{PerChannel, PerTensor, PerToken};
         let q = |shape: &[u32], g| Quantize::new(shape, DType::F32, Format::E4M3FN, g);
         let mut all = vec![];
-        for (i, f) in Format::ALL.into_iter().enumerate() {
+        for (i, f) in Format::ALL.into_iter().chain(super::FLEXIBLE).enumerate() {
             for data in [Data::Random, Data::SmallIntegers, Data::Specials] {
                 for overflow in [Overflow::Saturate, Overflow::Strict] {
                     let from = [DType::F32, DType::F16, DType::Bf16][i % 3];
@@ -227,7 +274,7 @@ impl Operation for Quantize {
                 }
             }
         }
-        for f in Format::ALL {
+        for f in Format::ALL.into_iter().chain(super::FLEXIBLE) {
             for scaling in [Scaling::Given, Scaling::Current] {
                 let op = Quantize { format: f, ..q(&[13, 21], PerToken) }.scaling(scaling);
                 all.push(Case::new(
@@ -236,6 +283,28 @@ impl Operation for Quantize {
                     Data::Specials,
                     op,
                 ));
+            }
+        }
+        for (i, f) in Format::ALL.into_iter().chain(super::FLEXIBLE).enumerate() {
+            let from = [DType::F32, DType::F16, DType::Bf16][i % 3];
+            for data in [Data::Random, Data::SmallIntegers, Data::Specials] {
+                for overflow in [Overflow::Saturate, Overflow::Strict] {
+                    let op = Quantize { format: f, from, ..q(&[11, 37], PerToken) }.overflow(overflow);
+                    let op = op.scaling(if i % 2 == 0 { Scaling::Given } else { Scaling::Current });
+                    let op = op.rounding(Rounding::Stochastic);
+                    all.push(Case::new(
+                        format!("{f} {overflow:?} stochastic {data:?}"),
+                        Purpose::Edge,
+                        data,
+                        op,
+                    ));
+                }
+            }
+        }
+        for data in [Data::Random, Data::SmallIntegers] {
+            for scaling in [Scaling::Given, Scaling::Current] {
+                let op = q(&[5, 131], PerTensor).scaling(scaling).rounding(Rounding::Stochastic);
+                all.push(Case::new(format!("{scaling:?} stochastic {data:?}"), Purpose::Smoke, data, op));
             }
         }
         for (name, from) in [("f32", DType::F32), ("f16", DType::F16)] {
@@ -247,7 +316,9 @@ impl Operation for Quantize {
                 op.clone(),
             ));
             let op = op.scaling(Scaling::Given);
-            all.push(Case::new(format!("{name} given 4096x4096"), Purpose::Bench, Data::Random, op));
+            all.push(Case::new(format!("{name} given 4096x4096"), Purpose::Bench, Data::Random, op.clone()));
+            let op = op.rounding(Rounding::Stochastic);
+            all.push(Case::new(format!("{name} stochastic 4096x4096"), Purpose::Bench, Data::Random, op));
         }
         all
     }
@@ -255,8 +326,7 @@ impl Operation for Quantize {
 
 #[cfg(feature = "gpu")]
 fn schedule(o: &Quantize, _: &Tuning, caps: &Capabilities) -> Schedule {
-    let [x, out] = o.operands().expect("validated").try_into().expect("two operands");
-    let (x, out) = (x.layout, out.layout);
+    let (x, out) = layouts(o);
     let map = binding::group_map(&out);
     let mut stages = vec![binding::reset(&out, caps)];
     if o.scaling == Scaling::Current {
@@ -266,14 +336,25 @@ fn schedule(o: &Quantize, _: &Tuning, caps: &Capabilities) -> Schedule {
     let params =
         Params::new(&[("cols", out.cols()), ("x_quads", x.row_quads()), ("out_quads", out.row_quads())])
             .and(&binding::out_groups(&out, map));
-    let shared = binding::output_shared(out.element());
-    stages.push(
-        StageBuilder::new(shader!("quantize/encode.wgsl"))
-            .operand("x", 1, x.element())
-            .output("out", 2, 3, out.element(), o.overflow)
-            .stream(&[("out_origin", 2, &out), ("x_origin", 1, &x)], &params, shared, caps),
+    let mut stage = StageBuilder::new(shader!("quantize/encode.wgsl")).operand("x", 1, x.element()).output(
+        "out",
+        2,
+        3,
+        out.element(),
+        o.overflow,
     );
+    if o.rounding == Rounding::Stochastic {
+        stage = stage.define("OUT_STOCHASTIC").bind(bind(4, values("seed"), Usage::Read));
+    }
+    let shared = binding::output_shared(out.element());
+    stages.push(stage.stream(&[("out_origin", 2, &out), ("x_origin", 1, &x)], &params, shared, caps));
     Schedule { stages, workspace: vec![] }
+}
+
+fn layouts(o: &Quantize) -> (Layout, Layout) {
+    let mut all = o.operands().expect("validated").into_iter().map(|o| o.layout);
+    let mut next = || all.next().expect("an operand of quantize");
+    (next(), next())
 }
 
 /// Every group's scale from its amax.
@@ -285,8 +366,7 @@ fn derive(out: &Layout, format: Format, caps: &Capabilities) -> Stage {
 }
 
 fn run(o: &Quantize, args: &mut HostArgs<'_>, threads: Threads) {
-    let [x, out] = o.operands().expect("validated").try_into().expect("two operands");
-    let (x, out) = (x.layout, out.layout);
+    let (x, out) = layouts(o);
     let (words, codes, record) =
         (args.read(values("x")), args.write(values("out")), args.write(scales("out")));
     let map = o.granularity.map(&o.shape);
@@ -297,6 +377,20 @@ fn run(o: &Quantize, args: &mut HostArgs<'_>, threads: Threads) {
     if o.scaling == Scaling::Current {
         s.derive(o.format);
     }
-    cpu::store(&out, codes, Some(&mut s), o.overflow, threads, row);
+    match o.rounding {
+        Rounding::NearestEven => cpu::store(&out, codes, Some(&mut s), o.overflow, threads, row),
+        Rounding::Stochastic => {
+            let seed = args.read(values("seed"));
+            let random = Philox::from_words([seed[0], seed[1], seed[2], seed[3]]);
+            let encode = |row: usize, v: &[f32], words: &mut [u32]| {
+                let (codes, padding) = bytemuck::cast_slice_mut::<u32, u8>(words).split_at_mut(v.len());
+                let first = row as u64 * v.len() as u64;
+                dtype::encode_slice_stochastic(o.format, o.overflow, random, first, v, codes)
+                    .expect("equal lengths");
+                padding.fill(0);
+            };
+            cpu::store_by(&out, codes, Some(&mut s), threads, row, encode);
+        }
+    }
     record.copy_from_slice(s.words());
 }

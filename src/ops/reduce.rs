@@ -113,7 +113,7 @@ impl Operation for Reduce {
         use Granularity::{PerChannel, PerTensor, PerToken};
         let mut all = vec![];
         let kinds = [Element::F32, Element::F16, Element::BF16];
-        let coded = Format::ALL.map(|f| Element::f8(f, PerToken));
+        let coded = Format::ALL.into_iter().chain(super::FLEXIBLE).map(|f| Element::f8(f, PerToken));
         for from in kinds.into_iter().chain(coded) {
             for data in [Data::Random, Data::SmallIntegers, Data::Specials] {
                 let op = Reduce::amax([6, 41], from, PerToken);

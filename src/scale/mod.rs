@@ -7,6 +7,7 @@
 //! | its inverse, a multiplier into FP8 | [`Multiplier`] |
 //! | everything a quantised tensor carries beside its codes | [`Scales`] |
 
+mod e8m0;
 mod granularity;
 mod scales;
 mod unit;

@@ -10,6 +10,9 @@ pub mod flags {
     pub const HAS_NAN: u32 = 1;
     /// The amax that should have made the scale was infinite or NaN; the scale is 1.
     pub const NON_FINITE_AMAX: u32 = 2;
+    /// A number that was to become a code was NaN, and the format has none: its code is 0, and every number of the
+    /// tensor counts as NaN. Never without `HAS_NAN`.
+    pub const LOST_NAN: u32 = 4;
 }
 
 /// The first 16 bytes of the scales of every quantised tensor, on host and device alike.
@@ -126,6 +129,11 @@ impl Scales {
         self.words[3] & flags::HAS_NAN != 0
     }
 
+    /// Whether a NaN is among the numbers and no code says which.
+    pub(crate) fn lost_nan(&self) -> bool {
+        self.words[3] & flags::LOST_NAN != 0
+    }
+
     fn at(&self, array: usize, group: usize) -> usize {
         assert!(group < self.groups, "group {group} of {}", self.groups);
         match self.granularity {
@@ -158,8 +166,12 @@ impl Scales {
         f32::from_bits(self.words[self.at(2, group)])
     }
 
-    /// real = code × scale, for the columns of one row from `col` on; `map` is that of the tensor's shape.
+    /// real = code × scale, for the columns of one row from `col` on; `map` is that of the tensor's shape. NaN
+    /// where one was lost.
     pub(crate) fn apply(&self, map: GroupMap, row: usize, col: usize, codes: &mut [f32]) {
+        if self.lost_nan() {
+            return codes.fill(f32::NAN);
+        }
         let (mut col, mut rest) = (col, codes);
         while !rest.is_empty() {
             let stretch = map.col_stride as usize - col % map.col_stride as usize;
@@ -168,6 +180,16 @@ impl Scales {
             here.iter_mut().for_each(|v| *v *= scale);
             (col, rest) = (col + stretch, after);
         }
+    }
+
+    /// Every scale times 2^exponent, for |exponent| below 512; amax and flags stay.
+    pub(crate) fn shifted(&self, exponent: i32) -> Result<Self, ScaleError> {
+        let mut s = self.clone();
+        for g in 0..self.groups {
+            // Exact in f64; what f32 cannot hold is no scale either.
+            s.set(g, Scale::new((f64::from(self.scale_of(g)) * 2f64.powi(exponent)) as f32)?);
+        }
+        Ok(s)
     }
 
     fn set(&mut self, group: usize, s: Scale) {

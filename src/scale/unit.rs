@@ -14,6 +14,9 @@ pub enum ScaleError {
     /// Negative, NaN, infinite, subnormal or above 2¹²⁶.
     #[error("scale: expected 0 or a number in [2^-126, 2^126], got {0}")]
     OutOfRange(f32),
+    /// Only powers of two have an E8M0 code.
+    #[error("scale: expected a power of two, got {0}")]
+    NotPowerOfTwo(f32),
     /// A tensor has one group or more, and exactly one at per-tensor granularity.
     #[error("groups: expected {} for {granularity}, got {groups}", if *granularity == super::Granularity::PerTensor { "1" } else { "1 or more" })]
     Groups {
@@ -83,13 +86,19 @@ impl Scale {
     }
 
     /// The scale at which `amax`, the largest magnitude, becomes the largest code: amax / max, rounded once and
-    /// never below 2⁻¹²⁶. An amax below 2⁻¹²⁶ counts as zero; zero, infinite and NaN give 1.
+    /// held to \[2⁻¹²⁶, 2¹²⁶\]. An amax below 2⁻¹²⁶ counts as zero; zero, infinite and NaN give 1.
     pub const fn from_amax(amax: f32, format: Format) -> Self {
         if !(amax >= TINY && amax < f32::INFINITY) {
             return Self::ONE;
         }
         let s = amax / format.max();
-        Self(if s < TINY { TINY } else { s })
+        Self(if s < TINY {
+            TINY
+        } else if s > HUGE {
+            HUGE
+        } else {
+            s
+        })
     }
 
     /// The value.

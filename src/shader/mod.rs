@@ -36,6 +36,7 @@ pub static LIBRARY: &[Shader] = &[
     shader!("lib/minifloat.wgsl"),
     shader!("lib/operand.wgsl"),
     shader!("lib/output.wgsl"),
+    shader!("lib/philox.wgsl"),
     shader!("lib/record.wgsl"),
     shader!("lib/scale.wgsl"),
 ];

@@ -13,6 +13,8 @@ pub enum DType {
     F16,
     /// bfloat16: the upper half of a binary32.
     Bf16,
+    /// A 32-bit unsigned integer: indices and seeds, not numbers to compute with.
+    U32,
     /// An 8-bit float.
     F8(Format),
 }
@@ -21,7 +23,7 @@ impl DType {
     /// Bytes per element.
     pub const fn bytes(self) -> u32 {
         match self {
-            Self::F32 => 4,
+            Self::F32 | Self::U32 => 4,
             Self::F16 | Self::Bf16 => 2,
             Self::F8(_) => 1,
         }
@@ -42,6 +44,7 @@ impl fmt::Display for DType {
             Self::F32 => f.write_str("f32"),
             Self::F16 => f.write_str("f16"),
             Self::Bf16 => f.write_str("bf16"),
+            Self::U32 => f.write_str("u32"),
             Self::F8(x) => f.write_str(x.name()),
         }
     }
@@ -61,6 +64,9 @@ impl Element {
     pub const F16: Self = Self { dtype: DType::F16, scaling: None };
     /// bfloat16.
     pub const BF16: Self = Self { dtype: DType::Bf16, scaling: None };
+
+    /// A 32-bit unsigned integer.
+    pub const U32: Self = Self { dtype: DType::U32, scaling: None };
 
     /// An 8-bit float with scales; every 8-bit tensor has them, 1 where nobody scaled.
     pub const fn f8(format: Format, granularity: Granularity) -> Self {

@@ -64,10 +64,17 @@ impl HostTensor {
         Self::unscaled(data, shape.into(), Element::BF16)
     }
 
+    /// # Errors
+    /// As [`HostTensor::from_f32`].
+    pub fn from_u32(data: &[u32], shape: impl Into<Vec<u32>>) -> Result<Self, TensorError> {
+        Self::unscaled(data, shape.into(), Element::U32)
+    }
+
     /// 8-bit codes that exist already, with the scales that make them real. Codes are scanned for NaN.
     ///
     /// # Errors
-    /// As [`HostTensor::from_f32`]; also when `scales` has another number of groups than the shape.
+    /// As [`HostTensor::from_f32`]; also when `scales` has another number of groups than the shape, and
+    /// [`TensorError::Code`] for a code with bits above the format's.
     pub fn from_codes(
         format: Format,
         codes: &[u8],
@@ -78,6 +85,15 @@ impl HostTensor {
         layout.expect_len("codes", codes.len())?;
         layout.expect_scales(&scales)?;
         scales.reset();
+        if let Some(index) = codes.iter().position(|&c| c & !format.code_mask() != 0) {
+            return Err(TensorError::Code {
+                what: "codes",
+                expected: "no bits above the format's",
+                got: DType::F8(format),
+                code: codes[index],
+                index: index as u64,
+            });
+        }
         if codes.iter().any(|&c| format.is_nan(c)) {
             scales.raise(flags::HAS_NAN);
         }
@@ -87,7 +103,7 @@ impl HostTensor {
     /// Numbers given as f32, stored as any unscaled kind (rounded to nearest even).
     ///
     /// # Errors
-    /// As [`HostTensor::from_f32`]; [`TensorError::Kind`] for an 8-bit kind: those are made by
+    /// As [`HostTensor::from_f32`]; [`TensorError::Kind`] for integers and for an 8-bit kind: those are made by
     /// [`quantize`](Self::quantize).
     pub fn from_f32_as(dtype: DType, data: &[f32], shape: impl Into<Vec<u32>>) -> Result<Self, TensorError> {
         match dtype {
@@ -96,7 +112,9 @@ impl HostTensor {
             DType::Bf16 => {
                 Self::from_bf16(&data.iter().map(|&x| bf16::from_f32(x)).collect::<Vec<_>>(), shape)
             }
-            got @ DType::F8(_) => Err(TensorError::Kind { what: "dtype", expected: "f32, f16 or bf16", got }),
+            got @ (DType::F8(_) | DType::U32) => {
+                Err(TensorError::Kind { what: "dtype", expected: "f32, f16 or bf16", got })
+            }
         }
     }
 
@@ -110,13 +128,13 @@ impl HostTensor {
     ///
     /// # Errors
     /// [`TensorError`] for a granularity that does not fit or is not computed yet, or a tensor that is quantised
-    /// already.
+    /// already; [`TensorError::LostNan`] for a NaN and a format that has none.
     pub fn quantize(&self, format: Format, granularity: Granularity) -> Result<Self, TensorError> {
         let layout = self.quantized_layout(format, granularity)?;
         let mut scales = Scales::unit(granularity, layout.groups() as usize);
         self.scan(&mut scales);
         scales.derive(format);
-        Ok(self.encode(layout, scales, Overflow::Saturate))
+        self.encode(layout, scales, Overflow::Saturate)
     }
 
     /// Static or delayed scaling: the scales are given, amax and flags are found.
@@ -134,11 +152,11 @@ impl HostTensor {
         let mut scales = scales;
         scales.reset();
         self.scan(&mut scales);
-        Ok(self.encode(layout, scales, overflow))
+        self.encode(layout, scales, overflow)
     }
 
     fn quantized_layout(&self, format: Format, granularity: Granularity) -> Result<Layout, TensorError> {
-        if let got @ DType::F8(_) = self.layout.element().dtype() {
+        if let got @ (DType::F8(_) | DType::U32) = self.layout.element().dtype() {
             return Err(TensorError::Kind { what: "tensor", expected: "f32, f16 or bf16", got });
         }
         if let Granularity::PerBlock { .. } = granularity {
@@ -159,7 +177,7 @@ impl HostTensor {
         }
     }
 
-    fn encode(&self, layout: Layout, mut scales: Scales, overflow: Overflow) -> Self {
+    fn encode(&self, layout: Layout, mut scales: Scales, overflow: Overflow) -> Result<Self, TensorError> {
         let map = scales.granularity().map(layout.shape());
         let mut words = vec![0; (layout.values_bytes() / 4) as usize];
         let mut x = vec![0.0; layout.cols() as usize];
@@ -169,12 +187,15 @@ impl HostTensor {
             for (col, v) in x.iter_mut().enumerate() {
                 *v = crate::cpu::scaled(*v, scales.inv_scale_of(map.group(row, col)));
             }
+            if !format.has_nan() && x.iter().any(|v| v.is_nan()) {
+                return Err(TensorError::LostNan { what: "tensor", format });
+            }
             rows::encode(layout.element().dtype(), overflow, &x, out);
             if bytemuck::cast_slice::<u32, u8>(out).iter().any(|&c| format.is_nan(c)) {
                 scales.raise(flags::HAS_NAN);
             }
         }
-        Self { layout, words, scales: Some(scales) }
+        Ok(Self { layout, words, scales: Some(scales) })
     }
 
     /// Shape and elements.
@@ -197,7 +218,7 @@ impl HostTensor {
         &self.words
     }
 
-    /// Real numbers: decoded, scales applied (one f32 multiplication each).
+    /// Real numbers: decoded, scales applied (one f32 multiplication each); integers rounded.
     pub fn to_f32(&self) -> Vec<f32> {
         let cols = self.layout.cols() as usize;
         let mut out = vec![0.0; self.layout.elements() as usize];
@@ -227,6 +248,17 @@ impl HostTensor {
         let cols = self.layout.cols() as usize;
         let rows = self.words.chunks_exact(self.layout.row_words());
         rows.flat_map(|r| bytemuck::cast_slice::<u32, T>(r)[..cols].iter().copied()).collect()
+    }
+
+    /// The elements as stored, when they are u32.
+    ///
+    /// # Errors
+    /// [`TensorError::Kind`] when they are not.
+    pub fn to_u32(&self) -> Result<Vec<u32>, TensorError> {
+        match self.layout.element().dtype() {
+            DType::U32 => Ok(self.unpad()),
+            got => Err(TensorError::Kind { what: "to_u32", expected: "u32", got }),
+        }
     }
 
     /// The elements as stored, when they are f16.

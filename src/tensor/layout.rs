@@ -1,7 +1,10 @@
 //! Shape, and the place of every element.
 
 use super::{DType, Element, Part};
-use crate::scale::{self, Granularity, ScaleError, Scales};
+use crate::{
+    dtype::Format,
+    scale::{self, Granularity, ScaleError, Scales},
+};
 use std::fmt;
 
 /// A tensor that cannot be.
@@ -57,6 +60,36 @@ pub enum TensorError {
         expected: super::Element,
         /// The granularity of the scales.
         got: Granularity,
+    },
+    /// Codes mean the same, a power of two aside, only where sign, exponent and mantissa lie alike.
+    #[error("repack: expected a format with the fields of {from}, got {to}")]
+    Repack {
+        /// Format of the tensor.
+        from: Format,
+        /// The format asked for.
+        to: Format,
+    },
+    /// A code that will not do.
+    #[error("{what}: expected {expected}, got {code:#04x} of {got} at element {index}")]
+    Code {
+        /// The argument.
+        what: &'static str,
+        /// What would do.
+        expected: &'static str,
+        /// The kind of number.
+        got: DType,
+        /// The code.
+        code: u8,
+        /// Its place, in row-major order.
+        index: u64,
+    },
+    /// A NaN where the format has none: no code could hold it.
+    #[error("{what}: expected numbers, got NaN, which {format} cannot hold")]
+    LostNan {
+        /// The argument.
+        what: &'static str,
+        /// The format.
+        format: Format,
     },
     /// A scale that cannot be.
     #[error(transparent)]

@@ -13,6 +13,7 @@ mod element;
 mod host;
 mod layout;
 mod operand;
+mod repack;
 pub(crate) mod rows;
 
 #[cfg(feature = "gpu")]

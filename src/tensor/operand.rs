@@ -77,6 +77,8 @@ pub struct Operand {
     pub scales: Access,
     /// What becomes of numbers beyond its largest code, where it is written.
     pub overflow: Overflow,
+    /// The operand whose seed rounds its codes stochastically; to nearest even without one.
+    pub seed: Option<&'static str>,
     /// How tests draw it.
     pub draw: Draw,
 }
@@ -94,6 +96,7 @@ impl Operand {
             access: Access::Read,
             scales: Access::Read,
             overflow: Overflow::Saturate,
+            seed: None,
             draw: Draw::Normal,
         })
     }
@@ -116,6 +119,13 @@ impl Operand {
     #[must_use]
     pub fn overflow(self, overflow: Overflow) -> Self {
         Self { overflow, ..self }
+    }
+
+    /// The same, rounded stochastically by the seed in the operand `role`: u32\[4\], the words of
+    /// [`Philox`](crate::dtype::Philox); an element's index counts in row-major order.
+    #[must_use]
+    pub fn stochastic(self, role: &'static str) -> Self {
+        Self { seed: Some(role), ..self }
     }
 
     /// The same, drawn otherwise by tests.

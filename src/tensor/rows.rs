@@ -13,6 +13,11 @@ pub(crate) fn decode(layout: &Layout, words: &[u32], row: usize, col: usize, out
         DType::F32 => out.copy_from_slice(&bytemuck::cast_slice::<u32, f32>(row)[col..col + n]),
         DType::F16 => bytemuck::cast_slice::<u32, f16>(row)[col..col + n].convert_to_f32_slice(out),
         DType::Bf16 => bytemuck::cast_slice::<u32, bf16>(row)[col..col + n].convert_to_f32_slice(out),
+        DType::U32 => {
+            for (out, x) in out.iter_mut().zip(&row[col..col + n]) {
+                *out = *x as f32;
+            }
+        }
         DType::F8(f) => {
             dtype::decode_slice(f, &bytemuck::cast_slice::<u32, u8>(row)[col..col + n], out)
                 .expect("equal lengths");
@@ -29,6 +34,7 @@ pub(crate) fn encode(dtype: DType, overflow: Overflow, x: &[f32], words: &mut [u
         DType::F32 => bytemuck::cast_slice_mut::<u32, f32>(words)[..n].copy_from_slice(x),
         DType::F16 => bytemuck::cast_slice_mut::<u32, f16>(words)[..n].convert_from_f32_slice(x),
         DType::Bf16 => bytemuck::cast_slice_mut::<u32, bf16>(words)[..n].convert_from_f32_slice(x),
+        DType::U32 => unreachable!("internal: no operation writes u32"),
         DType::F8(f) => {
             let codes = &mut bytemuck::cast_slice_mut::<u32, u8>(words)[..n];
             dtype::encode_slice(f, overflow, x, codes).expect("equal lengths");

@@ -3,7 +3,7 @@
 
 use crate::{
     cpu,
-    dtype::Overflow,
+    dtype::{Format, Philox},
     ops::{Data, Real, TINY},
     scale::{Scale, Scales, flags},
     tensor::{Access, DType, HostTensor, Operand},
@@ -81,7 +81,15 @@ impl Comparison {
     }
 
     /// One output tensor. `given` holds the scales it came with.
-    pub(super) fn tensor(&mut self, o: &Operand, given: &HostTensor, got: &HostTensor, truth: &[Real]) {
+    /// What rounded its codes, where that was random.
+    pub(super) fn tensor(
+        &mut self,
+        o: &Operand,
+        given: &HostTensor,
+        got: &HostTensor,
+        truth: &[Real],
+        random: Option<Philox>,
+    ) {
         let dtype = o.layout.element().dtype();
         let cols = o.layout.cols() as usize;
         let map = o.layout.element().scaling().map(|g| g.map(o.layout.shape()));
@@ -94,7 +102,12 @@ impl Comparison {
                 let inv_scale = got.scales().zip(map).map_or(1.0, |(s, m)| s.inv_scale_of(m.group(row, col)));
                 let raw = &row_bytes[col * bytes..][..bytes];
                 let place = || format!("`{}` [{row}, {col}]", o.role);
-                self.number(dtype, o.overflow, raw, *t, inv_scale, &place);
+                let random = random.map(|r| r.word((row * cols + col) as u64));
+                let code = |f: Format, v: f64| {
+                    let v = cpu::scaled(v as f32, inv_scale);
+                    random.map_or_else(|| f.encode(v, o.overflow), |r| f.encode_stochastic(v, r, o.overflow))
+                };
+                self.number(dtype, raw, *t, &code, &place);
             }
             if row_bytes[cols * bytes..].iter().any(|&b| b != 0) {
                 self.fail(format!("`{}` padding of row {row}", o.role), "something", "zero");
@@ -109,40 +122,38 @@ impl Comparison {
     fn number(
         &mut self,
         dtype: DType,
-        overflow: Overflow,
         raw: &[u8],
         t: Real,
-        inv_scale: f32,
+        code: &dyn Fn(Format, f64) -> u8,
         place: &dyn Fn() -> String,
     ) {
         self.elements += 1;
         let word = |i: usize| u16::from_le_bytes([raw[i], raw[i + 1]]);
         let got = match dtype {
             DType::F32 => f32::from_bits(u32::from(word(0)) | u32::from(word(2)) << 16),
+            DType::U32 => (u32::from(word(0)) | u32::from(word(2)) << 16) as f32,
             DType::F16 => f16::from_bits(word(0)).to_f32(),
             DType::Bf16 => bf16::from_bits(word(0)).to_f32(),
             DType::F8(f) => f.decode(raw[0]),
         };
         // The nearest storable number, and its bits where they are promised.
         let nearest = |v: f64| -> f32 {
-            let v = v as f32;
             match dtype {
-                DType::F32 => v,
-                DType::F16 => f16::from_f32(v).to_f32(),
-                DType::Bf16 => bf16::from_f32(v).to_f32(),
-                DType::F8(f) => f.decode(f.encode(cpu::scaled(v, inv_scale), overflow)),
+                DType::F32 | DType::U32 => v as f32,
+                DType::F16 => f16::from_f32(v as f32).to_f32(),
+                DType::Bf16 => bf16::from_f32(v as f32).to_f32(),
+                DType::F8(f) => f.decode(code(f, v)),
             }
         };
         let shown = || format!("{} ± {:.3e} (as {dtype}: {})", t.value, t.error, nearest(t.value));
         let sure = t.error == 0.0 || !t.value.is_finite() || t.may_be_nan();
         let right = if t.value.is_nan() || (t.may_be_nan() && got.is_nan()) {
-            got.is_nan()
+            // Where no code is NaN, the flags keep it.
+            got.is_nan() || dtype.format().is_some_and(|f| !f.has_nan() && raw[0] == 0)
         } else if sure {
             match dtype {
                 // Codes are promised to the bit, the sign of zero included.
-                DType::F8(f) if !f.is_nan(raw[0]) => {
-                    raw[0] == f.encode(cpu::scaled(t.value as f32, inv_scale), overflow)
-                }
+                DType::F8(f) if !f.is_nan(raw[0]) => raw[0] == code(f, t.value),
                 _ => got == nearest(t.value) || (got.is_nan() && nearest(t.value).is_nan()),
             }
         } else {
@@ -196,9 +207,14 @@ impl Comparison {
             self.fail(format!("`{role}` amax"), amax, format!("{whole:?}"));
         }
         let codes = tensor.codes().expect("an 8-bit output");
-        let nan = codes.iter().any(|&c| format.is_nan(c));
-        if (record.flags & flags::HAS_NAN != 0) != nan {
-            self.fail(format!("`{role}` flags"), record.flags, format!("HAS_NAN {nan}"));
+        let at =
+            |i: usize| cpu::scaled(truth[i].value as f32, got.inv_scale_of(map.group(i / cols, i % cols)));
+        let lost = !format.has_nan() && (0..truth.len()).any(|i| at(i).is_nan());
+        let nan = lost || codes.iter().any(|&c| format.is_nan(c));
+        for (what, flag, want) in [("HAS_NAN", flags::HAS_NAN, nan), ("LOST_NAN", flags::LOST_NAN, lost)] {
+            if (record.flags & flag != 0) != want {
+                self.fail(format!("`{role}` flags"), record.flags, format!("{what} {want}"));
+            }
         }
         let mut finite = true;
         for (g, seen) in seen.into_iter().enumerate() {

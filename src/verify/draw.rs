@@ -45,6 +45,7 @@ pub fn draw(o: &Operand, data: Data, seed: u64) -> HostTensor {
     let shape = o.layout.shape().to_vec();
     let dtype = o.layout.element().dtype();
     let tensor = match dtype {
+        DType::U32 => HostTensor::from_u32(&x.iter().map(|_| r.next()).collect::<Vec<_>>(), shape),
         DType::F8(f) => {
             let mut codes: Vec<u8> = x.iter().map(|&v| f.encode(v, Overflow::Saturate)).collect();
             if data == Data::Specials {
@@ -103,8 +104,9 @@ struct Special<T> {
 
 fn special_codes(f: Format) -> Special<u8> {
     let last_subnormal = (1u8 << f.man_bits()) - 1;
-    let negative_zero = if f.has_negative_zero() { 0x80 } else { 0 };
-    let ordinary = vec![0, negative_zero, 1, 0x81, last_subnormal, last_subnormal + 1, f.max_code()];
+    let negative_zero = if f.has_negative_zero() { f.sign_mask() } else { 0 };
+    let ordinary =
+        vec![0, negative_zero, 1, f.sign_mask() | 1, last_subnormal, last_subnormal + 1, f.max_code()];
     Special { ordinary, infinite: f.infinity_code(), nan: f.nan_code(), tiny: 1 }
 }
 

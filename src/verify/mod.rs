@@ -16,6 +16,7 @@ pub use self_check::{Checked, Failure, Fault, Report};
 use crate::{
     Error,
     context::Context,
+    dtype::Philox,
     ops::problem::Problem,
     ops::{Arithmetic, Case, Inputs, Outputs, Slots},
     plan::{AnyPlan, Choice},
@@ -138,7 +139,9 @@ impl<'c> Run<'c> {
             let expected = truth.0.iter().find(|t| t.0 == *role);
             let expected =
                 expected.unwrap_or_else(|| panic!("internal: the reference does not give `{role}`"));
-            out.tensor(o, given, got, &expected.1);
+            let seed = o.seed.map(|role| tensors.iter().find(|t| t.0 == role).expect("an operand").1.words());
+            let random = seed.map(|w| Philox::from_words([w[0], w[1], w[2], w[3]]));
+            out.tensor(o, given, got, &expected.1, random);
         }
         Ok(out)
     }

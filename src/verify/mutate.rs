@@ -114,7 +114,7 @@ impl Mutation {
             }
             // One code, or the first bit of a wider mantissa: less would be lost in an 8-bit output.
             Self::OneOff(_) => match layout.element().dtype() {
-                DType::F32 => bytes[last + 2] ^= 0x40,
+                DType::F32 | DType::U32 => bytes[last + 2] ^= 0x40,
                 DType::F16 => bytes[last + 1] ^= 0x02,
                 DType::Bf16 => bytes[last] ^= 0x40,
                 DType::F8(_) => bytes[last] ^= 1,

@@ -3,7 +3,7 @@
 use super::Gemm;
 use crate::{
     dtype::{Format, Overflow},
-    ops::{Activation, Case, Data, Orientation, Purpose},
+    ops::{Activation, Case, Data, FLEXIBLE, Orientation, Purpose},
     scale::Granularity::{PerBlock, PerChannel, PerTensor, PerToken},
     tensor::{DType, Element},
 };
@@ -186,6 +186,17 @@ pub(super) fn all() -> Vec<Case<Gemm>> {
             for data in [Data::SmallIntegers, Data::Random, Data::Specials] {
                 add(format!("out {f} {overflow:?} {data:?}"), Purpose::Edge, data, op.clone());
             }
+        }
+    }
+    // Formats of other fields, on either side and as output.
+    for f in FLEXIBLE.map(|f| Element::f8(f, PerTensor)) {
+        for data in [Data::SmallIntegers, Data::Random, Data::Specials] {
+            for (a, b) in [(f, w), (Element::F16, f), (f, f)] {
+                let op = Gemm::new(9, 10, 21).a(a).b(b);
+                add(format!("{}x{} {data:?}", a.dtype(), b.dtype()), Purpose::Edge, data, op);
+            }
+            let op = Gemm::new(6, 10, 12).out(f);
+            add(format!("out {f} {data:?}"), Purpose::Edge, data, op);
         }
     }
     // NaN, Inf, zeros of both signs, subnormal codes: every kind of operand, every activation.

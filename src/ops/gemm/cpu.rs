@@ -34,6 +34,9 @@ impl<'a> Operand<'a> {
     /// Numbers of one row from `col` on, not scaled.
     fn codes(&self, row: usize, col: usize, out: &mut [f32]) {
         rows::decode(&self.layout, self.words, row, col, out);
+        if self.scales.as_ref().is_some_and(Scales::lost_nan) {
+            out.fill(f32::NAN);
+        }
     }
 
     /// Numbers of one row from `col` on, each times its scale.

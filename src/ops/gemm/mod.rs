@@ -48,8 +48,9 @@ use batch::Batches;
 /// Error: |out − truth| ≤ L·\[(k + c)·u·Σ|terms|\] + e_act, u = 2⁻²⁴, c the operations of the epilogue, L the slope of
 /// the activation, then the rounding of `out`; 0 where every product and partial sum is exact.
 ///
-/// Errors: an extent of 0; batches that do not broadcast; an alpha beyond \[2⁻¹⁰⁰, 2¹⁰⁰\] that is not 0; an 8-bit
-/// bias; a residual scaled finer than per tensor; block scales of `out`, not computed yet.
+/// Errors: an extent of 0; batches that do not broadcast; an alpha beyond \[2⁻¹⁰⁰, 2¹⁰⁰\] that is not 0; a format whose
+/// products f32 cannot hold ([`Format::is_f32_safe`](crate::dtype::Format::is_f32_safe)); an 8-bit bias; a residual
+/// scaled finer than per tensor; block scales of `out`, not computed yet.
 ///
 /// ```
 /// use quarter::{Context, dtype::Format, scale::Granularity, tensor::*, ops::*};
@@ -217,6 +218,13 @@ impl Gemm {
     }
 }
 
+/// Products of codes must be exact and normal in f32.
+fn expect_safe(what: &'static str, e: Element) -> Result<(), DescriptorError> {
+    let Some(f) = e.format().filter(|f| !f.is_f32_safe()) else { return Ok(()) };
+    let expected = "a format whose products are exact and normal in f32: magnitudes in [2^-63, 2^64)";
+    Err(Gemm::fail(what, expected, format!("{f}, from {:e} to {:e}", f.min_positive_subnormal(), f.max())))
+}
+
 /// Where the scales of one side act.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Scaled {
@@ -308,6 +316,8 @@ impl Operation for Gemm {
             return Err(Self::fail("batch_b", expected, format!("{:?}", self.batch_b)));
         };
         expect_alpha(self.alpha)?;
+        expect_safe("a", self.a)?;
+        expect_safe("b", self.b)?;
         expect_computed(Self::NAME, "out", self.out)?;
         let shape = |batch: &[u32], rows, cols| [batch, &[rows, cols]].concat();
         let (m, n, k) = (self.m, self.n, self.k);
