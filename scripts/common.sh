@@ -31,7 +31,7 @@ private_apt() {
     shift
     apt-get -q -y -o Dir::State="$at" -o Dir::State::Lists="$at/lists" -o Dir::Cache="$at" \
         -o Dir::Cache::Archives="$at/archives" -o Debug::NoLocking=true -o APT::Sandbox::User="$(id -un)" \
-        -o APT::Install-Recommends=false -o APT::Update::Error-Mode=any -o Acquire::Languages=none \
+        -o APT::Install-Recommends=false -o Acquire::Languages=none \
         -o Acquire::http::Timeout=20 -o Acquire::Retries=2 "${private[@]}" "$@"
 }
 
@@ -66,8 +66,9 @@ tree() {
             "$(debian_archive)" "$suite" >"$at/apt/sources.list"
         : >"$at/apt/status"
         private=(-o Dir::Etc::SourceList="$at/apt/sources.list" -o Dir::Etc::SourceParts=/dev/null
-            -o Dir::State::Status="$at/apt/status")
+            -o Dir::State::Status="$at/apt/status" -o APT::Update::Error-Mode=any)
     else
+        # Of all that this machine fetches from, something else may be out of reach.
         private=(-o Dir::State::Status=/var/lib/dpkg/status)
     fi
     printf '%s\n' "fetching $* ..."
