@@ -191,6 +191,8 @@ fn descriptors(t: &mut Table, ctx: &Context) {
     row!(t, ctx.plan_blocking(&Gemm::new(2, 3, 4).alpha(f32::NAN)), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&Gemm::new(2, 3, 4).alpha(1e-38)), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&Gemm::new(2, 3, 4).residual(f8(PerToken))), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Gemm::new(2, 3, 4).residual(Element::U32)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Gemm::new(2, 3, 4).b(Element::U32)), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&Gemm::new(2, 3, 4).b(f8(PerChannel { axis: 7 }))), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&Gemm::new(2, 3, 4).b(far)), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&Gemm::new(2, 3, 4).out(f8(PerChannel { axis: 2 }))), Error::Descriptor(..));

@@ -136,21 +136,27 @@ impl Quantize {
     }
 }
 
-/// What the operations of this release compute: numbers, not integers; block scales are carried, not computed.
+/// What operations read: numbers, not integers.
+pub(crate) fn expect_number(op: &'static str, what: &'static str, e: Element) -> Result<(), DescriptorError> {
+    match e.dtype() {
+        DType::U32 => Err(DescriptorError::new(op, what, "f32, f16, bf16 or an 8-bit float", "u32")),
+        _ => Ok(()),
+    }
+}
+
+/// What they write: numbers, their scales not in blocks yet.
 pub(crate) fn expect_computed(
     op: &'static str,
     what: &'static str,
     e: Element,
 ) -> Result<(), DescriptorError> {
-    if e.dtype() == DType::U32 {
-        return Err(DescriptorError::new(op, what, "f32, f16, bf16 or an 8-bit float", "u32"));
-    }
+    expect_number(op, what, e)?;
     match e.scaling() {
         Some(g @ Granularity::PerBlock { .. }) => Err(DescriptorError::new(
             op,
             what,
             "scales per tensor, per channel or per token",
-            format!("{g}: block scales are carried by tensors, no kernel computes with them yet"),
+            format!("{g}: block scales are read, no kernel writes them yet"),
         )),
         _ => Ok(()),
     }

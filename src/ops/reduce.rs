@@ -2,7 +2,7 @@
 
 use super::{
     Arithmetic, Body, Case, Cost, Data, DescriptorError, Inputs, Kernel, Operation, Outputs, Purpose, Real,
-    quantize::expect_computed,
+    quantize::{expect_computed, expect_number},
 };
 use crate::{
     arguments,
@@ -72,6 +72,7 @@ impl Operation for Reduce {
     ];
 
     fn operands(&self) -> Result<Vec<Operand>, DescriptorError> {
+        expect_number(Self::NAME, "from", self.from)?;
         expect_computed(Self::NAME, "granularity", Element::f8(Format::E4M3FN, self.granularity))?;
         let x = Operand::read("x", self.shape.clone(), self.from)
             .map_err(DescriptorError::layout(Self::NAME, "x"))?;

@@ -16,7 +16,7 @@ pub use orientation::Orientation;
 use super::{
     Activation, Arithmetic, Body, Case, Cost, DescriptorError, Inputs, Kernel, Operation, Outputs, Real,
     TINY,
-    quantize::{expect_computed, unscaled},
+    quantize::{expect_computed, expect_number, unscaled},
 };
 use crate::{
     arguments,
@@ -219,7 +219,8 @@ impl Gemm {
 }
 
 /// Products of codes must be exact and normal in f32.
-fn expect_safe(what: &'static str, e: Element) -> Result<(), DescriptorError> {
+fn expect_factor(what: &'static str, e: Element) -> Result<(), DescriptorError> {
+    expect_number(Gemm::NAME, what, e)?;
     let Some(f) = e.format().filter(|f| !f.is_f32_safe()) else { return Ok(()) };
     let expected = "a format whose products are exact and normal in f32: magnitudes in [2^-63, 2^64)";
     Err(Gemm::fail(what, expected, format!("{f}, from {:e} to {:e}", f.min_positive_subnormal(), f.max())))
@@ -262,6 +263,7 @@ fn expect_alpha(alpha: f32) -> Result<(), DescriptorError> {
 
 /// 8-bit residuals have one scale: it costs no storage binding.
 fn expect_residual(e: Element) -> Result<(), DescriptorError> {
+    expect_number(Gemm::NAME, "residual", e)?;
     match e.scaling() {
         None | Some(Granularity::PerTensor) => Ok(()),
         Some(g) => {
@@ -316,8 +318,8 @@ impl Operation for Gemm {
             return Err(Self::fail("batch_b", expected, format!("{:?}", self.batch_b)));
         };
         expect_alpha(self.alpha)?;
-        expect_safe("a", self.a)?;
-        expect_safe("b", self.b)?;
+        expect_factor("a", self.a)?;
+        expect_factor("b", self.b)?;
         expect_computed(Self::NAME, "out", self.out)?;
         let shape = |batch: &[u32], rows, cols| [batch, &[rows, cols]].concat();
         let (m, n, k) = (self.m, self.n, self.k);
