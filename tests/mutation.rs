@@ -114,7 +114,8 @@ const SHADERS: &[(&str, &str, &str, &str)] = &[
     ("gemm", "register", "(flags & HAS_NAN) != 0u", "false"),
     ("gemm", "register", "vec4(params.b_flags + sides.y * params.cols)", "vec4(params.b_flags)"),
     ("gemm", "register", "vec4(QUIET_NAN), lost)", "vec4(QUIET_NAN), vec4(false))"),
-    ("gemm", "tiled", "lost |= is_nan(residual);", ""),
+    // Where a driver keeps NaN, the checks of bias and residual only repeat this one.
+    ("gemm", "tiled", "lost |= is_nan(bitcast<vec4<u32>>(acc)) | is_nan(bitcast<vec4<u32>>(v));", ""),
     // The codec: rounding, ties, subnormals, the sign, the largest code, specials.
     ("quantize", "plain", "(down.fraction == half) & !even", "(down.fraction == half)"),
     ("quantize", "plain", "down.fraction > half", "down.fraction >= half"),

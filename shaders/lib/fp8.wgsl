@@ -2,8 +2,7 @@
 //
 // A format is sign_bit, the width of exponent and mantissa together (7 for the signed 8-bit formats; codes lie at the
 // low end of a byte, the sign at that bit, and what is above is zero), man_bits, its mantissa bits, and bias, what is
-// subtracted from the exponent field.
-#import lib/minifloat.wgsl
+// subtracted from the exponent field. Stands behind lib/minifloat.wgsl.
 
 // Codes lie four to a word, lane 0 lowest.
 fn fp8_unpack(word: u32) -> vec4<u32> {

@@ -54,18 +54,20 @@ var<private> $x_seen_flags: u32;
 var<workgroup> $x_group_amax: atomic<u32>;
 var<workgroup> $x_group_flags: atomic<u32>;
 
+#ifndef $X_PER_TENSOR
 fn $x_group(row: u32, col: u32) -> u32 {
     return select((row / params.$x_row_stride) % params.$x_row_groups, col, params.$x_by_column != 0u);
 }
+#endif
 
 // code = encode(v * inv_scale): one multiplication, its subnormal operands as zeros of their sign.
 fn $x_write(row: u32, quad: u32, bits: vec4<u32>) {
     let v = $x_masked(quad, bits);
     let m = magnitude(v);
-    let col = min(vec4(4u * quad) + vec4(0u, 1u, 2u, 3u), vec4(params.cols - 1u));
 #ifdef $X_PER_TENSOR
     let inv_scale = vec4($x_inv_scale(0u));
 #else
+    let col = min(vec4(4u * quad) + vec4(0u, 1u, 2u, 3u), vec4(params.cols - 1u));
     let group = vec4($x_group(row, col.x), $x_group(row, col.y), $x_group(row, col.z), $x_group(row, col.w));
     let inv_scale = vec4($x_inv_scale(group.x), $x_inv_scale(group.y), $x_inv_scale(group.z), $x_inv_scale(group.w));
     if params.$x_by_column != 0u {

@@ -7,13 +7,14 @@ mod threads;
 
 pub use args::{Bytes, HostArgs};
 pub(crate) use product::product;
-pub(crate) use store::{amax, store, store_by};
+pub(crate) use store::store_by;
+pub use store::{amax, store};
 pub use threads::Threads;
 
 /// Bits of |v| as the running maxima take them: subnormals count as zero, every NaN is the quiet one.
 ///
 /// As integers, finite < Inf < NaN: no comparison of floats is needed, and none may lose a NaN.
-pub(crate) fn magnitude(v: f32) -> u32 {
+pub fn magnitude(v: f32) -> u32 {
     match v.to_bits() & 0x7FFF_FFFF {
         0..0x0080_0000 => 0,
         bits @ 0x0080_0000..=0x7F80_0000 => bits,
@@ -22,7 +23,7 @@ pub(crate) fn magnitude(v: f32) -> u32 {
 }
 
 /// v × inv_scale with subnormal v as zero, sign kept: what a GPU that flushes subnormals computes.
-pub(crate) fn scaled(v: f32, inv_scale: f32) -> f32 {
+pub fn scaled(v: f32, inv_scale: f32) -> f32 {
     let kept = if v.abs() < f32::MIN_POSITIVE { 0.0f32.copysign(v) } else { v };
     let product = kept * inv_scale;
     // Inf × 0: the processor would choose a sign.

@@ -9,7 +9,7 @@ use crate::{
 
 /// Takes the magnitude of every number into the running maxima of `s`, whose groups `map` finds; `fill` makes one row
 /// of real numbers.
-pub(crate) fn amax(
+pub fn amax(
     shape: (usize, usize),
     map: GroupMap,
     s: &mut Scales,
@@ -41,7 +41,7 @@ pub(crate) fn amax(
 
 /// Writes every row that `fill` makes, padding included. Where `scales` are given the rows become codes,
 /// encode(v × inv_scale), and `HAS_NAN` is raised when one of them is NaN, with `LOST_NAN` where the format has none.
-pub(crate) fn store(
+pub fn store(
     out: &Layout,
     words: &mut [u32],
     scales: Option<&mut Scales>,

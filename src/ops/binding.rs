@@ -1,17 +1,18 @@
 //! How operands meet shaders: the defines, constants and bindings that `lib/operand.wgsl`, `lib/scale.wgsl` and
-//! `lib/output.wgsl` expect of a tensor.
+//! `lib/output.wgsl` expect of a tensor. For whoever writes a kernel: `docs/adding-an-op.md` shows it.
 
 use crate::{
     dtype::{Format, Overflow, Specials},
     gpu::{Binding, Capabilities, Dispatch, Footprint, Params, Specialization, Stage, Usage, bind},
     ops::pieces::{self, Piece},
-    scale::{Granularity, GroupMap},
+    scale::Granularity,
     shader::{Shader, shader},
     tensor::{DType, Element, Layout, scales, values},
 };
 
-/// A stage under construction.
-pub(crate) struct StageBuilder {
+/// A stage under construction: a shader, what its imports expect of every operand, then how it is dispatched.
+#[derive(Clone, Debug)]
+pub struct StageBuilder {
     shader: Shader,
     specialization: Specialization,
     bindings: Vec<Binding>,
@@ -29,27 +30,35 @@ fn kind(dtype: DType) -> &'static str {
 }
 
 impl StageBuilder {
-    pub(crate) fn new(shader: Shader) -> Self {
+    /// A stage of this shader, nothing bound yet.
+    pub fn new(shader: Shader) -> Self {
         Self { shader, specialization: Specialization::default(), bindings: vec![] }
     }
 
-    pub(crate) fn define(mut self, name: &str) -> Self {
+    /// Sets a name for `#ifdef`.
+    #[must_use]
+    pub fn define(mut self, name: &str) -> Self {
         self.specialization.define(name);
         self
     }
 
-    pub(crate) fn constant(mut self, name: &str, value: u32) -> Self {
+    /// Sets an `override` constant.
+    #[must_use]
+    pub fn constant(mut self, name: &str, value: u32) -> Self {
         self.specialization.constant(name, value);
         self
     }
 
-    pub(crate) fn bind(mut self, b: Binding) -> Self {
+    /// Binds a buffer that no import declares.
+    #[must_use]
+    pub fn bind(mut self, b: Binding) -> Self {
         self.bindings.push(b);
         self
     }
 
     /// Values of an operand that is read: `#import lib/operand.wgsl x=role X=ROLE at=N`.
-    pub(crate) fn operand(mut self, role: &'static str, at: u32, element: Element) -> Self {
+    #[must_use]
+    pub fn operand(mut self, role: &'static str, at: u32, element: Element) -> Self {
         let x = role.to_uppercase();
         let s = &mut self.specialization;
         s.define(format!("{x}_{}", kind(element.dtype())));
@@ -91,13 +100,16 @@ impl StageBuilder {
         }
     }
 
-    pub(crate) fn constant_f32(mut self, name: &str, value: f32) -> Self {
+    /// Sets an `override` constant of type f32.
+    #[must_use]
+    pub fn constant_f32(mut self, name: &str, value: f32) -> Self {
         self.specialization.constant(name, value);
         self
     }
 
     /// Scales of an operand that is read, if it has any: `#import lib/scale.wgsl x=role X=ROLE at=N`.
-    pub(crate) fn scale(mut self, role: &'static str, at: u32, element: Element) -> Self {
+    #[must_use]
+    pub fn scale(mut self, role: &'static str, at: u32, element: Element) -> Self {
         let Some(granularity) = element.scaling() else { return self };
         let x = role.to_uppercase();
         self.specialization.define(format!("{x}_SCALED"));
@@ -109,7 +121,8 @@ impl StageBuilder {
     }
 
     /// An operand that is written: `#import lib/output.wgsl x=role X=ROLE at=N record=M`.
-    pub(crate) fn output(
+    #[must_use]
+    pub fn output(
         mut self,
         role: &'static str,
         at: u32,
@@ -146,7 +159,8 @@ impl StageBuilder {
     }
 
     /// The record of an operand that is written: `#import lib/record.wgsl x=role X=ROLE at=N`.
-    pub(crate) fn record(mut self, role: &'static str, at: u32, e: Element) -> Self {
+    #[must_use]
+    pub fn record(mut self, role: &'static str, at: u32, e: Element) -> Self {
         if e.scaling() == Some(Granularity::PerTensor) {
             self.specialization.define(format!("{}_PER_TENSOR", role.to_uppercase()));
         }
@@ -154,14 +168,7 @@ impl StageBuilder {
     }
 
     /// The finished stage: workgroups in a row, `threads` invocations each, told to the shader as `WORKGROUP`.
-    pub(crate) fn linear(
-        self,
-        threads: u32,
-        items: u64,
-        params: Params,
-        shared: u32,
-        caps: &Capabilities,
-    ) -> Stage {
+    pub fn linear(self, threads: u32, items: u64, params: Params, shared: u32, caps: &Capabilities) -> Stage {
         let dispatch = Dispatch::linear(items.div_ceil(threads.into()), params, caps);
         self.constant("WORKGROUP", threads).build([threads, 1, 1], shared, vec![dispatch])
     }
@@ -169,7 +176,7 @@ impl StageBuilder {
     /// The finished stage: a pass over the quads of the first of `operands` (values by binding), in as many pieces as
     /// they take. The shader's `Params` begin with `first` and `end`, quads, and the first bound quad of every
     /// operand by these names.
-    pub(crate) fn stream(
+    pub fn stream(
         self,
         operands: &[(&'static str, u32, &Layout)],
         params: &Params,
@@ -187,7 +194,8 @@ impl StageBuilder {
         self.constant("WORKGROUP", LINEAR).build([LINEAR, 1, 1], shared, dispatches)
     }
 
-    pub(crate) fn build(self, workgroup: [u32; 3], shared_bytes: u32, dispatches: Vec<Dispatch>) -> Stage {
+    /// The finished stage: workgroups of this size that take so many bytes of workgroup memory.
+    pub fn build(self, workgroup: [u32; 3], shared_bytes: u32, dispatches: Vec<Dispatch>) -> Stage {
         Stage {
             shader: self.shader,
             specialization: self.specialization,
@@ -207,15 +215,16 @@ fn first_nan(f: Format) -> u32 {
 }
 
 /// Invocations of kernels that go through a tensor once.
-pub(crate) const LINEAR: u32 = 256;
+pub const LINEAR: u32 = 256;
 
 /// Bytes of workgroup memory that `lib/output.wgsl` takes.
-pub(crate) fn output_shared(e: Element) -> u32 {
+pub fn output_shared(e: Element) -> u32 {
     if e.format().is_some() { 8 } else { 0 }
 }
 
 /// How a tensor's scales lie, for the parameters of a shader; names are those of role `out`.
-pub(crate) fn out_groups(layout: &Layout, map: GroupMap) -> [(&'static str, u32); 4] {
+pub fn out_groups(layout: &Layout) -> [(&'static str, u32); 4] {
+    let map = layout.group_map();
     [
         ("out_groups", layout.groups() as u32),
         ("out_row_stride", map.row_stride),
@@ -224,13 +233,8 @@ pub(crate) fn out_groups(layout: &Layout, map: GroupMap) -> [(&'static str, u32)
     ]
 }
 
-/// The group map of a tensor's scales; of one group where it has none.
-pub(crate) fn group_map(layout: &Layout) -> GroupMap {
-    layout.element().scaling().unwrap_or(Granularity::PerTensor).map(layout.shape())
-}
-
 /// Forgets amax and flags of `out` before codes are written.
-pub(crate) fn reset(layout: &Layout, caps: &Capabilities) -> Stage {
+pub fn reset(layout: &Layout, caps: &Capabilities) -> Stage {
     let params = Params::new(&[("out_groups", layout.groups() as u32)]);
     let stage = StageBuilder::new(shader!("record/reset.wgsl")).record("out", 1, layout.element());
     stage.linear(LINEAR, layout.groups(), params, 0, caps)

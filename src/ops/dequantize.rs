@@ -8,13 +8,13 @@ use crate::{
     arguments,
     cpu::{self, HostArgs, Threads},
     dtype::{Format, Overflow},
-    scale::{Granularity, Scales},
+    scale::Granularity,
     tensor::{DType, Element, Layout, Operand, rows, scales, values},
 };
 #[cfg(feature = "gpu")]
 use crate::{
     gpu::{Capabilities, Params, Schedule, Tuning},
-    ops::{binding, binding::StageBuilder},
+    ops::binding::StageBuilder,
     shader::shader,
 };
 
@@ -131,7 +131,7 @@ impl Operation for Dequantize {
 #[cfg(feature = "gpu")]
 fn schedule(o: &Dequantize, _: &Tuning, caps: &Capabilities) -> Schedule {
     let (x, out) = layouts(o);
-    let map = binding::group_map(&x);
+    let map = x.group_map();
     let params = Params::new(&[
         ("cols", out.cols()),
         ("x_quads", x.row_quads()),
@@ -157,8 +157,7 @@ fn layouts(o: &Dequantize) -> (Layout, Layout) {
 fn run(o: &Dequantize, args: &mut HostArgs<'_>, threads: Threads) {
     let (x, out) = layouts(o);
     let (codes, record, words) = (args.read(values("x")), args.read(scales("x")), args.write(values("out")));
-    let s = Scales::from_words(o.granularity, x.groups() as usize, record.to_vec());
-    let map = o.granularity.map(&o.shape);
+    let (s, map) = (x.scales(record), x.group_map());
     cpu::store(&out, words, None, Overflow::Saturate, threads, |row, v| {
         rows::decode(&x, codes, row, 0, v);
         s.apply(map, row, 0, v);

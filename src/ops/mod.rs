@@ -5,7 +5,7 @@
 
 mod activation;
 #[cfg(feature = "gpu")]
-mod binding;
+pub mod binding;
 mod dequantize;
 mod gemm;
 mod operation;

@@ -7,7 +7,7 @@ use crate::{
     arguments,
     cpu::{self, HostArgs, Threads},
     dtype::{self, Format, Overflow, Philox},
-    scale::{Granularity, Scales},
+    scale::Granularity,
     tensor::{DType, Element, Layout, Operand, rows, scales, values},
 };
 #[cfg(feature = "gpu")]
@@ -333,7 +333,6 @@ impl Operation for Quantize {
 #[cfg(feature = "gpu")]
 fn schedule(o: &Quantize, _: &Tuning, caps: &Capabilities) -> Schedule {
     let (x, out) = layouts(o);
-    let map = binding::group_map(&out);
     let mut stages = vec![binding::reset(&out, caps)];
     if o.scaling == Scaling::Current {
         stages.push(reduce::amax(&x, out.element(), caps));
@@ -341,7 +340,7 @@ fn schedule(o: &Quantize, _: &Tuning, caps: &Capabilities) -> Schedule {
     }
     let params =
         Params::new(&[("cols", out.cols()), ("x_quads", x.row_quads()), ("out_quads", out.row_quads())])
-            .and(&binding::out_groups(&out, map));
+            .and(&binding::out_groups(&out));
     let mut stage = StageBuilder::new(shader!("quantize/encode.wgsl")).operand("x", 1, x.element()).output(
         "out",
         2,
@@ -375,8 +374,7 @@ fn run(o: &Quantize, args: &mut HostArgs<'_>, threads: Threads) {
     let (x, out) = layouts(o);
     let (words, codes, record) =
         (args.read(values("x")), args.write(values("out")), args.write(scales("out")));
-    let map = o.granularity.map(&o.shape);
-    let mut s = Scales::from_words(o.granularity, out.groups() as usize, record.to_vec());
+    let (mut s, map) = (out.scales(record), out.group_map());
     s.reset();
     let row = |row: usize, v: &mut [f32]| rows::decode(&x, words, row, 0, v);
     cpu::amax((x.rows() as usize, x.cols() as usize), map, &mut s, threads, row);

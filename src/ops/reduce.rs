@@ -166,7 +166,7 @@ fn amax_stage(stage: StageBuilder, x: &Layout, granularity: Granularity, caps: &
     let stage = if per_tensor { stage.define("OUT_PER_TENSOR") } else { stage };
     let groups = granularity.groups(x.shape()).expect("validated") as u32;
     let to = granularity.map(x.shape());
-    let from = binding::group_map(x);
+    let from = x.group_map();
     let params = Params::new(&[
         ("cols", x.cols()),
         ("x_quads", x.row_quads()),
@@ -197,14 +197,12 @@ fn run(o: &Reduce, args: &mut HostArgs<'_>, threads: Threads) {
     let mut s = Scales::unit(o.granularity, out.layout.cols() as usize);
     let map = o.granularity.map(&o.shape);
     let shape = (x.layout.rows() as usize, x.layout.cols() as usize);
-    let given = o.from.scaling().map(|g| {
-        let s = Scales::from_words(g, x.layout.groups() as usize, args.read(scales("x")).to_vec());
-        (s, g.map(&o.shape))
-    });
+    let given = o.from.scaling().map(|_| x.layout.scales(args.read(scales("x"))));
+    let from = x.layout.group_map();
     cpu::amax(shape, map, &mut s, threads, |row, v| {
         rows::decode(&x.layout, words, row, 0, v);
-        if let Some((given, from)) = &given {
-            given.apply(*from, row, 0, v);
+        if let Some(given) = &given {
+            given.apply(from, row, 0, v);
         }
     });
     result.fill(0);

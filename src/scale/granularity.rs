@@ -76,17 +76,23 @@ impl Granularity {
     }
 }
 
-/// group = ((row / row_stride) mod row_groups) · col_groups + col / col_stride. The same numbers drive the shaders.
+/// Which scale an element has: group = ((row / row_stride) mod row_groups) · col_groups + col / col_stride. The same
+/// numbers drive the shaders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct GroupMap {
+pub struct GroupMap {
+    /// Rows in a row with one group.
     pub row_stride: u32,
+    /// Groups before they start over.
     pub row_groups: u32,
+    /// Columns in a row with one group.
     pub col_stride: u32,
+    /// Groups beside each other.
     pub col_groups: u32,
 }
 
 impl GroupMap {
-    pub(crate) fn group(self, row: usize, col: usize) -> usize {
+    /// The group of an element of the tensor seen as rows of its last axis.
+    pub fn group(self, row: usize, col: usize) -> usize {
         row / self.row_stride as usize % self.row_groups as usize * self.col_groups as usize
             + col / self.col_stride as usize
     }

@@ -2,7 +2,7 @@
 //!
 //! | idea | type |
 //! |---|---|
-//! | which elements share a scale | [`Granularity`] |
+//! | which elements share a scale | [`Granularity`], [`GroupMap`] |
 //! | a dequantisation multiplier (ours) | [`Scale`] |
 //! | its inverse, a multiplier into FP8 | [`Multiplier`] |
 //! | everything a quantised tensor carries beside its codes | [`Scales`] |
@@ -12,8 +12,7 @@ mod granularity;
 mod scales;
 mod unit;
 
-pub use granularity::Granularity;
-pub(crate) use granularity::GroupMap;
+pub use granularity::{Granularity, GroupMap};
 pub(crate) use scales::words_for;
 pub use scales::{Record, Scales, flags};
 pub use unit::{Multiplier, Scale, ScaleError};

@@ -100,7 +100,7 @@ impl Scales {
     }
 
     pub(crate) fn from_words(granularity: Granularity, groups: usize, words: Vec<u32>) -> Self {
-        debug_assert_eq!(words.len() as u64, words_for(granularity, groups as u64));
+        assert_eq!(words.len() as u64, words_for(granularity, groups as u64));
         Self { granularity, groups, words }
     }
 
@@ -168,7 +168,7 @@ impl Scales {
 
     /// real = code × scale, for the columns of one row from `col` on; `map` is that of the tensor's shape. NaN
     /// where one was lost.
-    pub(crate) fn apply(&self, map: GroupMap, row: usize, col: usize, codes: &mut [f32]) {
+    pub fn apply(&self, map: GroupMap, row: usize, col: usize, codes: &mut [f32]) {
         if self.lost_nan() {
             return codes.fill(f32::NAN);
         }
@@ -207,7 +207,7 @@ impl Scales {
     }
 
     /// Forgets amax and flags, keeps the scales: what happens before codes are written.
-    pub(crate) fn reset(&mut self) {
+    pub fn reset(&mut self) {
         self.words[2] = 0;
         self.words[3] = 0;
         for g in 0..self.groups {
@@ -228,7 +228,7 @@ impl Scales {
     }
 
     /// Current scaling: every group's scale from its amax, see [`Scale::from_amax`].
-    pub(crate) fn derive(&mut self, format: Format) {
+    pub fn derive(&mut self, format: Format) {
         for g in 0..self.groups {
             let amax = self.amax_of(g);
             if !amax.is_finite() {

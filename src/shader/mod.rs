@@ -24,6 +24,41 @@ macro_rules! shader {
 }
 pub(crate) use shader;
 
+/// Decoding and encoding of every format of up to 8 bits, in WGSL, for shaders of your own: put it before their text.
+///
+/// | function | what it does |
+/// |---|---|
+/// | `fp8_unpack(word: u32) -> vec4<u32>` | four codes of a word, lane 0 lowest |
+/// | `fp8_decode(codes, sign_bit, man_bits, bias, step) -> vec4<f32>` | finite codes to f32; step = 2^(1 − bias) |
+/// | `fp8_encode(bits, sign_bit, man_bits, bias, max_code, over_code, nan_code, fnuz) -> vec4<u32>` | bits of f32 to codes, to nearest even |
+/// | `fp8_encode_unsigned(bits, man_bits, bias, max_code, over_code, under_code, nan_code) -> vec4<u32>` | the same without a sign |
+/// | `fp8_pack(codes) -> u32` | four codes to a word |
+///
+/// A [`Format`](crate::dtype::Format) knows the numbers: `sign_bit` is `magnitude_bits()`, `over_code` is
+/// `max_code()` to saturate. It is one text with the library of the crate's own kernels, and has no bindings.
+///
+/// ```
+/// use quarter::{dtype::Format, shader::FP8};
+/// let f = Format::E4M3FN;
+/// let (bits, man, bias) = (f.magnitude_bits(), f.man_bits(), f.bias());
+/// let mine = format!(
+///     "@group(0) @binding(0) var<storage, read> codes: array<u32>;
+///      @group(0) @binding(1) var<storage, read_write> numbers: array<vec4<f32>>;
+///      @compute @workgroup_size(64)
+///      fn main(@builtin(global_invocation_id) id: vec3<u32>) {{
+///          let quad = fp8_unpack(codes[id.x]);
+///          numbers[id.x] = fp8_decode(quad, {bits}u, {man}u, {bias}, exp2(f32(1 - {bias})));
+///      }}"
+/// );
+/// let module = naga::front::wgsl::parse_str(&format!("{FP8}\n{mine}"))?;
+/// assert_eq!(module.entry_points[0].name, "main");
+/// # Ok::<(), naga::front::wgsl::ParseError>(())
+/// ```
+pub const FP8: &str = concat!(
+    include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/lib/minifloat.wgsl")),
+    include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/lib/fp8.wgsl")),
+);
+
 /// The files that any shader may import.
 pub static LIBRARY: &[Shader] = &[
     shader!("gemm/epilogue.wgsl"),

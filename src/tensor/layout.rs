@@ -3,7 +3,7 @@
 use super::{DType, Element, Part};
 use crate::{
     dtype::Format,
-    scale::{self, Granularity, ScaleError, Scales},
+    scale::{self, Granularity, GroupMap, ScaleError, Scales},
 };
 use std::fmt;
 
@@ -173,7 +173,7 @@ impl Layout {
 
     /// Groups of four elements from one row to the next: the step of GPU kernels.
     #[cfg(feature = "gpu")]
-    pub(crate) fn row_quads(&self) -> u32 {
+    pub fn row_quads(&self) -> u32 {
         (self.row_bytes() / u64::from(4 * self.element.dtype().bytes())) as u32
     }
 
@@ -211,6 +211,21 @@ impl Layout {
     /// As [`Layout::new`].
     pub fn with(&self, element: Element) -> Result<Self, TensorError> {
         Self::new(self.shape.clone(), element)
+    }
+
+    /// Which scale an element has; the same for all where there are none.
+    pub fn group_map(&self) -> GroupMap {
+        self.element.scaling().unwrap_or(Granularity::PerTensor).map(&self.shape)
+    }
+
+    /// The scales of such a tensor from the words of their buffer.
+    ///
+    /// # Panics
+    /// If the tensor has no scales, or another number of words ([`scales_bytes`](Self::scales_bytes)): kernels are
+    /// given the right ones.
+    pub fn scales(&self, words: &[u32]) -> Scales {
+        let granularity = self.element.scaling().expect("internal: scales of a tensor that has none");
+        Scales::from_words(granularity, self.groups() as usize, words.to_vec())
     }
 
     pub(crate) fn expect_scales(&self, scales: &Scales) -> Result<(), TensorError> {

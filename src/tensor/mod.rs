@@ -14,7 +14,7 @@ mod host;
 mod layout;
 mod operand;
 mod repack;
-pub(crate) mod rows;
+pub mod rows;
 
 #[cfg(feature = "gpu")]
 pub(crate) use device::Buffer;

@@ -5,7 +5,10 @@ use crate::dtype::{self, Overflow};
 use half::{bf16, f16, slice::HalfFloatSliceExt};
 
 /// Numbers of row `row`, decoded; scales are not applied. `out` takes `out.len()` of them, from column `col` on.
-pub(crate) fn decode(layout: &Layout, words: &[u32], row: usize, col: usize, out: &mut [f32]) {
+///
+/// # Panics
+/// As an index: if `words` has no such row, or the row no such columns.
+pub fn decode(layout: &Layout, words: &[u32], row: usize, col: usize, out: &mut [f32]) {
     let start = row * layout.row_words();
     let row = &words[start..start + layout.row_words()];
     let n = out.len();
@@ -27,7 +30,10 @@ pub(crate) fn decode(layout: &Layout, words: &[u32], row: usize, col: usize, out
 
 /// Writes one row (`words` is the row, padding included) from f32, rounded to nearest even; 8-bit codes take `x` as it
 /// is, already multiplied by inv_scale.
-pub(crate) fn encode(dtype: DType, overflow: Overflow, x: &[f32], words: &mut [u32]) {
+///
+/// # Panics
+/// As an index: if the row is too short. For u32, which no operation writes.
+pub fn encode(dtype: DType, overflow: Overflow, x: &[f32], words: &mut [u32]) {
     let n = x.len();
     let bytes = n * dtype.bytes() as usize;
     match dtype {

@@ -51,6 +51,31 @@ impl fmt::Display for Worst {
     }
 }
 
+/// The nearest number that can be stored.
+fn nearest(dtype: DType, code: &dyn Fn(Format, f64) -> u8, v: f64) -> f32 {
+    match dtype {
+        DType::F32 | DType::U32 => v as f32,
+        DType::F16 => f16::from_f32(v as f32).to_f32(),
+        DType::Bf16 => bf16::from_f32(v as f32).to_f32(),
+        DType::F8(f) => f.decode(code(f, v)),
+    }
+}
+
+/// The numbers of an output as it will hold them, where that follows from them and the scales it is given.
+pub(super) fn stored(o: &Operand, given: &HostTensor, truth: &[Real]) -> Vec<f64> {
+    if o.seed.is_some() || o.scales == Access::Write {
+        return truth.iter().map(|t| t.value).collect();
+    }
+    let (cols, element) = (o.layout.cols() as usize, o.layout.element());
+    let map = o.layout.group_map();
+    let number = |(i, t): (usize, &Real)| {
+        let inv_scale = given.scales().map_or(1.0, |s| s.inv_scale_of(map.group(i / cols, i % cols)));
+        let code = |f: Format, v: f64| f.encode(cpu::scaled(v as f32, inv_scale), o.overflow);
+        f64::from(nearest(element.dtype(), &code, t.value))
+    };
+    truth.iter().enumerate().map(number).collect()
+}
+
 impl Comparison {
     pub(super) fn new(id: String, label: String, data: Data) -> Self {
         let strict = data == Data::SmallIntegers;
@@ -92,14 +117,14 @@ impl Comparison {
     ) {
         let dtype = o.layout.element().dtype();
         let cols = o.layout.cols() as usize;
-        let map = o.layout.element().scaling().map(|g| g.map(o.layout.shape()));
+        let map = o.layout.group_map();
         let bytes = dtype.bytes() as usize;
         let truth: Vec<Real> =
             truth.iter().map(|t| if self.strict { Real::exact(t.value) } else { *t }).collect();
         for (row, words) in got.words().chunks_exact(o.layout.row_words()).enumerate() {
             let row_bytes: &[u8] = bytemuck::cast_slice(words);
             for (col, t) in truth[row * cols..][..cols].iter().enumerate() {
-                let inv_scale = got.scales().zip(map).map_or(1.0, |(s, m)| s.inv_scale_of(m.group(row, col)));
+                let inv_scale = got.scales().map_or(1.0, |s| s.inv_scale_of(map.group(row, col)));
                 let raw = &row_bytes[col * bytes..][..bytes];
                 let place = || format!("`{}` [{row}, {col}]", o.role);
                 let random = random.map(|r| r.word((row * cols + col) as u64));
@@ -136,15 +161,7 @@ impl Comparison {
             DType::Bf16 => bf16::from_bits(word(0)).to_f32(),
             DType::F8(f) => f.decode(raw[0]),
         };
-        // The nearest storable number, and its bits where they are promised.
-        let nearest = |v: f64| -> f32 {
-            match dtype {
-                DType::F32 | DType::U32 => v as f32,
-                DType::F16 => f16::from_f32(v as f32).to_f32(),
-                DType::Bf16 => bf16::from_f32(v as f32).to_f32(),
-                DType::F8(f) => f.decode(code(f, v)),
-            }
-        };
+        let nearest = |v: f64| nearest(dtype, code, v);
         let shown = || format!("{} ± {:.3e} (as {dtype}: {})", t.value, t.error, nearest(t.value));
         let sure = t.error == 0.0 || !t.value.is_finite() || t.may_be_nan();
         let right = if t.value.is_nan() || (t.may_be_nan() && got.is_nan()) {
@@ -180,7 +197,7 @@ impl Comparison {
 
     /// amax of every group and of the tensor, flags, and scales: as given, or as they follow from amax.
     fn record(&mut self, o: &Operand, given: &Scales, got: &Scales, tensor: &HostTensor, truth: &[Real]) {
-        let map = got.granularity().map(o.layout.shape());
+        let map = o.layout.group_map();
         let format = o.layout.element().format().expect("an 8-bit output");
         let cols = o.layout.cols() as usize;
         // f32::max would lose a NaN.

@@ -18,7 +18,7 @@ use crate::{
     context::Context,
     dtype::Philox,
     ops::problem::Problem,
-    ops::{Arithmetic, Case, Inputs, Outputs, Slots},
+    ops::{Arithmetic, Case, Inputs, Outputs, Real, Slots},
     plan::{AnyPlan, Choice},
     tensor::{Access, HostTensor, Operand},
 };
@@ -75,9 +75,14 @@ impl<'c> Run<'c> {
         let Some(tensors) = mutation.apply(&self.tensors) else { return false };
         let inputs = Inputs { tensors, arithmetic: Arithmetic::F32 };
         let mutated = self.case.op.reference(&inputs);
-        let truth = self.truth(Arithmetic::F32);
-        let same = |(a, b): (&crate::ops::Real, &crate::ops::Real)| a.value == b.value || a.value.is_nan();
-        !mutated.0.iter().zip(&truth.0).all(|(m, t)| m.1.iter().zip(&t.1).all(same))
+        let truth = self.truth(Arithmetic::F32).clone();
+        let same = |(m, t): (f64, f64)| m == t || m.is_nan();
+        let mut all = truth.0.iter().zip(&mutated.0);
+        !all.all(|((role, truth), (_, mutated))| {
+            let o = self.operands.iter().position(|o| o.role == *role).expect("an operand");
+            let stored = |n: &[Real]| compare::stored(&self.operands[o], &self.tensors[o].1, n);
+            stored(mutated).into_iter().zip(stored(truth)).all(same)
+        })
     }
 
     /// Runs a kernel on the operands, or on mutated ones, and compares what comes out with the truth of the

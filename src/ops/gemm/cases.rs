@@ -76,6 +76,9 @@ fn batches() -> Vec<Case<Gemm>> {
                 let label = format!("{} batches {a:?} x {b:?} {data:?}", o.name());
                 all.push(Case::new(label, purpose, data, op.clone().out(out)));
             }
+            let op = Gemm::new(5, 9, 6).orientation(o).batch_a(a).batch_b(b);
+            let label = format!("{} batches {a:?} x {b:?} specials", o.name());
+            all.push(Case::new(label, Purpose::Edge, Data::Specials, op));
         }
     }
     // More tiles than one, more batches than one; a scale per matrix, which is a channel.

@@ -24,10 +24,7 @@ struct Operand<'a> {
 impl<'a> Operand<'a> {
     fn new(operands: &[tensor::Operand], args: &HostArgs<'a>, role: &'static str) -> Self {
         let layout = layout(operands, role);
-        let scales = layout
-            .element()
-            .scaling()
-            .map(|g| Scales::from_words(g, layout.groups() as usize, args.read(scales(role)).to_vec()));
+        let scales = layout.element().scaling().map(|_| layout.scales(args.read(scales(role))));
         Self { words: args.read(values(role)), scales, layout }
     }
 
@@ -231,13 +228,13 @@ fn write(
     threads: Threads,
 ) {
     let words = args.write(values("out"));
-    let Some(g) = out.element().scaling() else {
+    if out.element().scaling().is_none() {
         return store(out, words, None, o.overflow, threads, row);
-    };
+    }
     let record = args.write(scales("out"));
-    let mut s = Scales::from_words(g, out.groups() as usize, record.to_vec());
+    let mut s = out.scales(record);
     s.reset();
-    amax((out.rows() as usize, out.cols() as usize), g.map(out.shape()), &mut s, threads, &row);
+    amax((out.rows() as usize, out.cols() as usize), out.group_map(), &mut s, threads, &row);
     store(out, words, Some(&mut s), o.overflow, threads, row);
     record.copy_from_slice(s.words());
 }

@@ -123,7 +123,7 @@ impl Part {
         let [p, q, r, s]: [Axis; AXES] = o.batches().axes().expect("accepted");
         let (col_tiles, tiles) = self.tiles(l);
         let residual_quads = l.residual.as_ref().map_or(0, Layout::row_quads);
-        let [a, b, out] = [&l.a, &l.b, &l.out].map(binding::group_map);
+        let [a, b] = [&l.a, &l.b].map(Layout::group_map);
         let origin = |at| self.windows.iter().find(|w| w.0.at == at).map_or(0, |w| w.1);
         let a_lines = lines(&l.a, o.k, o.orientation.a_k_rows());
         let b_lines = lines(&l.b, o.k, o.orientation.b_k_rows());
@@ -167,7 +167,7 @@ impl Part {
             ("b_col_stride", b.col_stride),
             ("b_col_groups", b.col_groups),
         ])
-        .and(&binding::out_groups(&l.out, out))
+        .and(&binding::out_groups(&l.out))
         .and(&[
             ("b_flags", a_lines),
             ("bias", a_lines + b_lines),

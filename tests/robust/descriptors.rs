@@ -1,0 +1,136 @@
+//! Any descriptor: refused by reason, or every kernel schedules it or says why not. Small ones are computed, and right.
+
+use super::codec::format;
+use arbitrary::{Result, Unstructured};
+use quarter::{
+    Choice, Context, Error,
+    dtype::Overflow,
+    gpu::Capabilities,
+    ops::{
+        Activation, Case, Data, Dequantize, Gemm, Orientation, Purpose, Quantize, Reduce, Rounding, Scaling,
+        problem::Problem,
+    },
+    scale::Granularity,
+    tensor::{DType, Element},
+    verify::Run,
+    wgpu,
+};
+use std::sync::Arc;
+
+pub fn check(bytes: &[u8]) {
+    if let Ok(problem) = descriptor(&mut Unstructured::new(bytes)) {
+        schedules(&*problem);
+        computes(problem, &Context::builder().poison(true).cpu());
+    }
+}
+
+/// One of any fields.
+pub fn descriptor(u: &mut Unstructured<'_>) -> Result<Arc<dyn Problem>> {
+    Ok(match u.int_in_range(0..=5)? {
+        0 => {
+            let op = Quantize::new(shape(u)?, dtype(u)?, format(u)?, granularity(u)?);
+            let op = op.scaling(*u.choose(&[Scaling::Given, Scaling::Current])?).overflow(overflow(u)?);
+            Arc::new(op.rounding(*u.choose(&[Rounding::NearestEven, Rounding::Stochastic])?))
+        }
+        1 => Arc::new(Dequantize::new(shape(u)?, format(u)?, granularity(u)?, dtype(u)?)),
+        2 => Arc::new(Reduce::amax(shape(u)?, element(u)?, granularity(u)?)),
+        _ => {
+            let op = Gemm::new(extent(u)?, extent(u)?, extent(u)?).orientation(*u.choose(&Orientation::ALL)?);
+            let op = op.a(element(u)?).b(element(u)?).out(element(u)?).overflow(overflow(u)?);
+            let op = op.activation(*u.choose(&Activation::ALL)?);
+            let op = if u.ratio(1, 3)? { op.batch_a(shape(u)?).batch_b(shape(u)?) } else { op };
+            let op = if u.ratio(1, 4)? { op.alpha(f32::from_bits(u.arbitrary()?)) } else { op };
+            let op = if u.arbitrary()? { op.bias(dtype(u)?) } else { op };
+            Arc::new(if u.arbitrary()? { op.residual(element(u)?) } else { op })
+        }
+    })
+}
+
+fn extent(u: &mut Unstructured<'_>) -> Result<u32> {
+    const CORNERS: [u32; 14] =
+        [0, 1, 63, 64, 65, 127, 4096, 65_535, 65_537, 1 << 20, 1 << 30, 1 << 31, u32::MAX - 1, u32::MAX];
+    match u.int_in_range(0..=9)? {
+        0 => u.choose(&CORNERS).copied(),
+        1 => u.arbitrary(),
+        _ => u.int_in_range(1..=20),
+    }
+}
+
+fn shape(u: &mut Unstructured<'_>) -> Result<Vec<u32>> {
+    (0..u.int_in_range(0..=4)?).map(|_| extent(u)).collect()
+}
+
+fn granularity(u: &mut Unstructured<'_>) -> Result<Granularity> {
+    Ok(match u.int_in_range(0..=4)? {
+        0 => Granularity::PerChannel { axis: u.int_in_range(0..=4)? },
+        1 => Granularity::PerToken,
+        2 => Granularity::PerBlock { rows: extent(u)?, cols: extent(u)? },
+        _ => Granularity::PerTensor,
+    })
+}
+
+fn dtype(u: &mut Unstructured<'_>) -> Result<DType> {
+    let wide = [DType::F32, DType::F16, DType::Bf16, DType::F32, DType::U32];
+    Ok(if u.ratio(1, 8)? { DType::F8(format(u)?) } else { *u.choose(&wide)? })
+}
+
+fn element(u: &mut Unstructured<'_>) -> Result<Element> {
+    const WIDE: [Element; 3] = [Element::F32, Element::F16, Element::BF16];
+    if u.arbitrary()? { u.choose(&WIDE).copied() } else { Ok(Element::f8(format(u)?, granularity(u)?)) }
+}
+
+fn overflow(u: &mut Unstructured<'_>) -> Result<Overflow> {
+    u.choose(&[Overflow::Saturate, Overflow::Strict]).copied()
+}
+
+/// Devices that there are, and one that is tiny.
+fn devices() -> [Capabilities; 3] {
+    let portable = Capabilities::portable();
+    let software = Capabilities { software: true, f16_decode: true, ..portable.clone() };
+    let limits = wgpu::Limits {
+        max_storage_buffer_binding_size: 1 << 16,
+        max_compute_workgroups_per_dimension: 7,
+        ..wgpu::Limits::downlevel_defaults()
+    };
+    [software, Capabilities { limits, ..portable.clone() }, portable]
+}
+
+/// Nothing panics; what is accepted has a schedule that passes, or a refusal from every kernel.
+fn schedules(problem: &dyn Problem) {
+    let _ = (problem.variant(), problem.cost());
+    let Ok(operands) = problem.operands() else { return };
+    for caps in devices() {
+        for kernel in problem.kernels().into_iter().filter(|k| !k.on_cpu) {
+            let Ok(tunings) = problem.tunings(kernel.name, &caps) else { continue };
+            assert!(!tunings.is_empty(), "{problem:?}: {} offers nothing and refuses nothing", kernel.name);
+            for t in tunings {
+                let _ = problem.schedule(kernel.name, &t, &caps).check(&operands, &caps);
+            }
+        }
+    }
+}
+
+/// What is refused says why; what is small is computed on this context, and right.
+pub fn computes(problem: Arc<dyn Problem>, ctx: &Context) {
+    let Ok(operands) = problem.operands() else {
+        let e =
+            pollster::block_on(ctx.plan_any(&*problem, &Choice::Best)).expect_err("a plan of what cannot be");
+        assert!(matches!(e, Error::Descriptor(_)), "{problem:?}: {e}");
+        return;
+    };
+    let small = operands.iter().all(|o| o.layout.elements() <= 4000) && problem.cost().flops <= 400_000;
+    if !small {
+        return;
+    }
+    let case =
+        Case { label: format!("{problem:?}"), op: problem, purpose: Purpose::Smoke, data: Data::Random };
+    let mut run = Run::new(&case).expect("a descriptor that can be");
+    match pollster::block_on(run.compare(ctx, &Choice::Best, None)) {
+        Ok(c) => assert!(c.pass(), "{} [{}]: {}", c.id, c.label, c.worst.expect("the first")),
+        Err(Error::Unsupported { refusals, .. }) => {
+            let kernels = ctx.kernels(&*case.op).len();
+            assert!(refusals.len() >= kernels, "{}: {refusals:?} of {kernels} kernels", case.label);
+        }
+        Err(e) => panic!("{}: {e}", case.label),
+    }
+}
