@@ -21,6 +21,6 @@ pub(crate) use program::{Edit, Pipelines, Program, Recording, Workspace};
 pub(crate) use quirks::of as quirks_of;
 pub use quirks::{QUIRKS, Quirk, Remedy};
 pub use schedule::{
-    Binding, Dispatch, Footprint, Params, Schedule, Specialization, Stage, Tuning, Usage, WINDOW, Window,
-    bind,
+    Binding, DISPATCHES, Dispatch, Footprint, Params, Schedule, Specialization, Stage, Tuning, Usage, WINDOW,
+    Window, bind,
 };

@@ -145,6 +145,10 @@ pub struct Window {
 /// Windows start at multiples of so many bytes: what every device allows.
 pub const WINDOW: u64 = 256;
 
+/// Dispatches of one stage at most: each has parameters of its own and, where it sees parts of buffers, a bind group.
+/// A schedule that would take more need not list more than one too many.
+pub const DISPATCHES: usize = 1 << 16;
+
 /// One dispatch.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dispatch {
@@ -215,6 +219,7 @@ impl Schedule {
         let l = &caps.limits;
         for s in &self.stages {
             let path = s.shader.path;
+            within(format!("{path}: dispatches, at least"), s.dispatches.len() as u64, DISPATCHES as u64)?;
             let storage = s.bindings.iter().filter(|b| b.usage != Usage::Uniform).count();
             within(
                 format!("{path}: storage buffers"),

@@ -1,7 +1,7 @@
 //! Operands too large for one binding: what each dispatch sees of them.
 
 use crate::{
-    gpu::{Capabilities, WINDOW, Window},
+    gpu::{Capabilities, DISPATCHES, WINDOW, Window},
     tensor::Layout,
 };
 use std::ops::Range;
@@ -33,7 +33,7 @@ pub(crate) struct Piece {
 }
 
 /// Cuts a pass over the quads of the first operand so that every operand's part of each piece fits one binding.
-/// Operands are values of one shape, by binding.
+/// Operands are values of one shape, by binding. No more pieces than show that there are too many.
 pub(crate) fn stream(operands: &[(u32, &Layout)], caps: &Capabilities) -> Vec<Piece> {
     let lead = operands[0].1;
     let total = u64::from(lead.rows()) * u64::from(lead.row_quads());
@@ -52,7 +52,7 @@ pub(crate) fn stream(operands: &[(u32, &Layout)], caps: &Capabilities) -> Vec<Pi
         let (windows, origins) = operands.iter().map(part).unzip();
         Piece { quads, origins, windows }
     };
-    (0..total).step_by(step as usize).map(piece).collect()
+    (0..total).step_by(step as usize).take(DISPATCHES + 1).map(piece).collect()
 }
 
 /// Quads of `other` that lie beside these of `lead`, a tensor of the same shape; one at least.

@@ -14,8 +14,10 @@ pub enum TensorError {
     /// A shape needs at least one axis, and every axis at least one index.
     #[error("shape: expected one or more axes, none of them 0, got {0:?}")]
     Shape(Vec<u32>),
-    /// More elements, or bytes, than 32-bit indices of words can address (2³² − 1 words).
-    #[error("shape: expected at most 2^32 - 1 words of storage, got {0:?}")]
+    /// More elements, padding of rows included, or more words of scales than 32-bit indices can count.
+    #[error(
+        "shape: expected at most 2^32 - 1 elements, rows padded to 16 bytes, and words of scales, got {0:?}"
+    )]
     TooLarge(Vec<u32>),
     /// The granularity asks for an axis that the shape does not have, or for an empty block.
     #[error("granularity: expected one that fits shape {shape:?}, got {granularity}")]
@@ -124,19 +126,21 @@ impl Layout {
         if shape.is_empty() || shape.contains(&0) {
             return Err(TensorError::Shape(shape));
         }
-        let elements = shape.iter().try_fold(1u64, |n, &d| n.checked_mul(d.into()));
-        let rows = shape[..shape.len() - 1].iter().try_fold(1u64, |n, &d| n.checked_mul(d.into()));
-        let cols = u64::from(shape[shape.len() - 1]);
-        let bytes = rows
-            .and_then(|r| r.checked_mul((cols * u64::from(element.dtype().bytes())).next_multiple_of(16)));
-        match (elements, bytes) {
-            (Some(n), Some(b)) if n <= u32::MAX.into() && b / 4 <= u32::MAX.into() => {}
-            _ => return Err(TensorError::TooLarge(shape)),
+        let countable = |n: u64| n <= u32::MAX.into();
+        let (&cols, outer) = shape.split_last().expect("one or more axes");
+        let padded = u64::from(cols).next_multiple_of(u64::from(16 / element.dtype().bytes()));
+        let elements = outer.iter().try_fold(padded, |n, &d| n.checked_mul(d.into()));
+        if !elements.is_some_and(countable) {
+            return Err(TensorError::TooLarge(shape));
         }
-        if let Some(granularity) = element.scaling()
-            && granularity.groups(&shape).is_none()
-        {
-            return Err(TensorError::Granularity { shape, granularity });
+        if let Some(granularity) = element.scaling() {
+            match granularity.groups(&shape) {
+                None => return Err(TensorError::Granularity { shape, granularity }),
+                Some(groups) if !countable(scale::words_for(granularity, groups)) => {
+                    return Err(TensorError::TooLarge(shape));
+                }
+                Some(_) => {}
+            }
         }
         Ok(Self { shape, element })
     }

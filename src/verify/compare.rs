@@ -174,10 +174,13 @@ impl Comparison {
                 _ => got == nearest(t.value) || (got.is_nan() && nearest(t.value).is_nan()),
             }
         } else {
-            let (lo, hi) = (nearest(t.value - t.error), nearest(t.value + t.error));
             // Strict formats without Inf overflow to NaN: a bound that reaches there allows it.
-            (lo <= got && got <= hi)
-                || ((lo.is_nan() || hi.is_nan()) && (got.is_nan() || lo <= got || got <= hi))
+            let end = |v: f64| match nearest(v) {
+                n if n.is_nan() => (f32::INFINITY.copysign(v as f32), true),
+                n => (n, false),
+            };
+            let ((lo, below), (hi, above)) = (end(t.value - t.error), end(t.value + t.error));
+            (lo <= got && got <= hi) || (got.is_nan() && (below || above))
         };
         if !right {
             return self.fail(place(), got, shown());

@@ -70,8 +70,8 @@ fn granularity(u: &mut Unstructured<'_>) -> Result<Granularity> {
 }
 
 fn dtype(u: &mut Unstructured<'_>) -> Result<DType> {
-    let wide = [DType::F32, DType::F16, DType::Bf16, DType::F32, DType::U32];
-    Ok(if u.ratio(1, 8)? { DType::F8(format(u)?) } else { *u.choose(&wide)? })
+    let wide = [DType::F32, DType::F16, DType::Bf16, DType::F32, DType::F16, DType::F32, DType::U32];
+    Ok(if u.ratio(1, 20)? { DType::F8(format(u)?) } else { *u.choose(&wide)? })
 }
 
 fn element(u: &mut Unstructured<'_>) -> Result<Element> {

@@ -1,5 +1,8 @@
 //! Batches of products, and which of them share an operand.
 
+#[cfg(feature = "gpu")]
+use std::ops::Range;
+
 /// One axis of batches: its extent, and how many matrices further its next index lies in A and in B, 0 where they
 /// share one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +76,26 @@ impl Batches {
         (a, b)
     }
 
+    /// Matrices of A and of B that these batches multiply; perhaps a few that lie between them.
+    #[cfg(feature = "gpu")]
+    pub fn span(&self, batches: &Range<u32>) -> [Range<u64>; 2] {
+        let (mut lo, mut hi) = ([0; 2], [0; 2]);
+        let (mut inner, mut differ) = (self.count(), false);
+        for axis in &self.0 {
+            inner /= axis.extent;
+            let of = |i: u32| i / inner % axis.extent;
+            // Within the first axis where they differ, all indices of the others occur, or may.
+            let (first, last) =
+                if differ { (0, axis.extent - 1) } else { (of(batches.start), of(batches.end - 1)) };
+            differ |= first != last;
+            for (side, step) in [axis.a, axis.b].into_iter().enumerate() {
+                lo[side] += u64::from(first) * u64::from(step);
+                hi[side] += u64::from(last) * u64::from(step);
+            }
+        }
+        [lo[0]..hi[0] + 1, lo[1]..hi[1] + 1]
+    }
+
     /// As exactly `N` axes, outermost first; `None` if there are more.
     #[cfg(feature = "gpu")]
     pub fn axes<const N: usize>(&self) -> Option<[Axis; N]> {
@@ -122,6 +145,14 @@ mod tests {
             let batches = Batches::new(a, b);
             let got: Vec<_> = (0..batches.count() as usize).map(|i| batches.sides(i)).collect();
             assert_eq!(got, slow(a, b), "{a:?} {b:?}");
+            #[cfg(feature = "gpu")]
+            for (start, end) in (0..got.len()).flat_map(|s| (s + 1..=got.len()).map(move |e| (s, e))) {
+                let [of_a, of_b] = batches.span(&(start as u32..end as u32));
+                for &(a, b) in &got[start..end] {
+                    assert!(of_a.contains(&(a as u64)) && of_b.contains(&(b as u64)), "{start}..{end}");
+                }
+                assert!(end > start + 1 || (of_a.end - of_a.start, of_b.end - of_b.start) == (1, 1));
+            }
             assert_eq!(batches.0.len(), axes, "{a:?} {b:?}: {batches:?}");
         }
         assert_eq!(broadcast(&[2, 3], &[2]), None);

@@ -24,15 +24,19 @@ const PROLOGUE: Slot = Slot::Workspace(0);
 const AXES: usize = 4;
 
 /// What every GPU kernel asks of a problem.
-fn expect_batches(o: &Gemm) -> Result<(), Refusal> {
-    if o.batches().axes::<AXES>().is_some() {
-        return Ok(());
+fn accepts(o: &Gemm) -> Result<(), Refusal> {
+    if o.batches().axes::<AXES>().is_none() {
+        let why = format!(
+            "batches {:?} and {:?} broadcast along more than {AXES} axes after joining",
+            o.batch_a, o.batch_b
+        );
+        return Err(Refusal::Unfit(why));
     }
-    let why = format!(
-        "batches {:?} and {:?} broadcast along more than {AXES} axes after joining",
-        o.batch_a, o.batch_b
-    );
-    Err(Refusal::Unfit(why))
+    let (needed, limit) = (workspace(o, &layouts(o)) / 4, u32::MAX.into());
+    if needed > limit {
+        return Err(Refusal::Limit { what: "words of the workspace".to_owned(), needed, limit });
+    }
+    Ok(())
 }
 
 pub(super) fn register_tunings(o: &Gemm, caps: &Capabilities) -> Result<Vec<Tuning>, Refusal> {
@@ -40,12 +44,12 @@ pub(super) fn register_tunings(o: &Gemm, caps: &Capabilities) -> Result<Vec<Tuni
     if !caps.software {
         return Err(Refusal::Unfit(why.to_owned()));
     }
-    expect_batches(o)?;
+    accepts(o)?;
     Ok([32, 8].map(|t| Tuning::new(format!("t{t}"), &[("THREADS", t)])).to_vec())
 }
 
 pub(super) fn tiled_tunings(o: &Gemm, _: &Capabilities) -> Result<Vec<Tuning>, Refusal> {
-    expect_batches(o)?;
+    accepts(o)?;
     let tile = |m: u32, n: u32| Tuning::new(format!("b{m}x{n}x16"), &[("BM", m), ("BN", n)]);
     Ok(vec![tile(64, 64), tile(32, 32)])
 }

@@ -2,7 +2,7 @@
 
 use super::{Gemm, batch::Batches, gpu::Layouts};
 use crate::{
-    gpu::{Capabilities, Window},
+    gpu::{Capabilities, DISPATCHES, Window},
     ops::pieces::{limit, window},
     tensor::Layout,
 };
@@ -34,8 +34,8 @@ pub(super) struct Cutter<'l> {
 }
 
 /// Rows of the storage of one side that hold lines `lines` of matrices `batches`.
-fn storage(batches: &Range<usize>, lines: &Range<u32>, extent: u32, k: u32, k_rows: bool) -> Range<u64> {
-    let (first, last) = (batches.start as u64, batches.end as u64 - 1);
+fn storage(batches: &Range<u64>, lines: &Range<u32>, extent: u32, k: u32, k_rows: bool) -> Range<u64> {
+    let (first, last) = (batches.start, batches.end - 1);
     if k_rows {
         return first * u64::from(k)..(last + 1) * u64::from(k);
     }
@@ -50,13 +50,8 @@ impl<'l> Cutter<'l> {
     /// Storage rows of A, B, out and the residual that a piece touches.
     fn rows(&self, p: &Piece) -> Rows<'l> {
         let (o, l) = (self.o, self.l);
-        let sides = || p.batches.clone().map(|i| self.batches.sides(i as usize));
-        let span = |of: fn((usize, usize)) -> usize| {
-            let (lo, hi) = sides().map(of).fold((usize::MAX, 0), |(lo, hi), i| (lo.min(i), hi.max(i)));
-            lo..hi + 1
-        };
-        let (a, b) = (span(|s| s.0), span(|s| s.1));
-        let out = storage(&(p.batches.start as usize..p.batches.end as usize), &p.rows, o.m, 0, false);
+        let [a, b] = self.batches.span(&p.batches);
+        let out = storage(&(p.batches.start.into()..p.batches.end.into()), &p.rows, o.m, 0, false);
         let mut all = vec![
             (1, &l.a, storage(&a, &p.rows, o.m, o.k, o.orientation.a_k_rows())),
             (3, &l.b, storage(&b, &p.cols, o.n, o.k, o.orientation.b_k_rows())),
@@ -93,34 +88,35 @@ impl<'l> Cutter<'l> {
         self.fits(p) == (true, true)
     }
 
-    /// The pieces of the product. Where a piece cannot be made small enough it is left too large: the schedule's
-    /// check says so.
+    /// The pieces of the product, or more of them than a stage may have: the schedule's check says so, and where a
+    /// piece cannot be made small enough.
     pub fn product(&self) -> Vec<Piece> {
-        let (m, n) = (self.o.m, self.o.n);
-        let all = Piece { batches: 0..self.batches.count(), rows: 0..m, cols: 0..n };
-        if self.fits_whole(&all) {
-            return vec![all];
-        }
         let mut pieces: Vec<Piece> = vec![];
-        for batch in all.batches {
-            let one = Piece { batches: batch..batch + 1, rows: 0..m, cols: 0..n };
-            if !self.fits_whole(&one) {
-                pieces.extend(self.cut(&one));
-                continue;
-            }
-            match pieces.last_mut() {
-                Some(p) if p.rows == one.rows && p.cols == one.cols => {
-                    let more = Piece { batches: p.batches.start..batch + 1, ..p.clone() };
-                    if self.fits_whole(&more) { *p = more } else { pieces.push(one) }
+        let mut batch = 0;
+        while batch < self.batches.count() && pieces.len() <= DISPATCHES {
+            let of = |end| Piece { batches: batch..end, rows: 0..self.o.m, cols: 0..self.o.n };
+            let mut end = self.batches.count();
+            if self.fits_whole(&of(end)) {
+                pieces.push(of(end));
+            } else if self.fits_whole(&of(batch + 1)) {
+                // The most that fit: what is more than too many is too many.
+                let mut fit = batch + 1;
+                while end - fit > 1 {
+                    let middle = fit + (end - fit) / 2;
+                    if self.fits_whole(&of(middle)) { fit = middle } else { end = middle }
                 }
-                _ => pieces.push(one),
+                (end, _) = (fit, pieces.push(of(fit)));
+            } else {
+                end = batch + 1;
+                pieces.extend(self.cut(&of(end)).take(DISPATCHES + 1));
             }
+            batch = end;
         }
         pieces
     }
 
     /// One batch in pieces of equal extents.
-    fn cut(&self, one: &Piece) -> Vec<Piece> {
+    fn cut(&self, one: &Piece) -> impl Iterator<Item = Piece> {
         let half = |extent: u32, tile: u32| (extent / 2).next_multiple_of(tile).max(tile);
         // Rows are masked one by one, so a piece may have fewer than a tile; lines are read in fours.
         let fewer = |rows: u32| half(rows, if rows / 2 < self.tile.1 { 4 } else { self.tile.1 });
@@ -138,11 +134,12 @@ impl<'l> Cutter<'l> {
         }
         let ranges =
             |end: u32, step: u32| (0..end).step_by(step as usize).map(move |x| x..(x + step).min(end));
-        let columns = |r: Range<u32>| {
-            let make = move |cols| Piece { batches: one.batches.clone(), rows: r.clone(), cols };
-            ranges(one.cols.end, cols).map(make)
+        let (batches, end) = (one.batches.clone(), one.cols.end);
+        let columns = move |r: Range<u32>| {
+            let batches = batches.clone();
+            ranges(end, cols).map(move |cols| Piece { batches: batches.clone(), rows: r.clone(), cols })
         };
-        ranges(one.rows.end, rows).flat_map(columns).collect()
+        ranges(one.rows.end, rows).flat_map(columns)
     }
 
     /// What the prologue looks through in each of its dispatches: items of A and of B (see `gemm/prologue.wgsl`), and
@@ -171,6 +168,6 @@ impl<'l> Cutter<'l> {
             let rows = u64::from(first) * u64::from(unit)..u64::from(end) * u64::from(unit);
             (first * per_unit..end * per_unit, rows)
         };
-        (0..units).step_by(step as usize).map(piece).collect()
+        (0..units).step_by(step as usize).take(DISPATCHES + 1).map(piece).collect()
     }
 }
