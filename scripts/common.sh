@@ -48,14 +48,14 @@ debian_archive() {
 # [--closure] PACKAGE...`. With --closure, all that they depend on comes with them, as on a machine that has nothing;
 # with --missing, what this machine lacks of that; else the packages alone. `members`, if set, are the only files kept.
 tree() {
-    local what=$1 suite=$2 at=$drivers/$1 log
+    local what=$1 suite=$2 at=$drivers/$1 log wanted="$*"
     local -a private=() how=(download)
     shift 2
     case $1 in
     --closure) how=(install --download-only) && shift ;;
     --missing) how=(install --download-only) && shift ;;
     esac
-    [ ! -f "$at/complete" ] || return 0
+    [ "$(cat "$at/complete" 2>/dev/null)" != "$wanted" ] || return 0
     command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null ||
         skip "$what: it comes from a Debian archive, by apt-get and dpkg-deb, which are missing"
     rm -rf "$at"
@@ -77,7 +77,7 @@ tree() {
         skip "$what: the packages cannot be fetched" "$log"
     unpack "$at"
     rm -rf "$at/apt"
-    : >"$at/complete"
+    printf '%s\n' "$wanted" >"$at/complete"
 }
 
 # Unpacks what was fetched to $1, and keeps its names and versions.
