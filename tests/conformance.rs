@@ -2,11 +2,7 @@
 
 mod common;
 
-use quarter::{
-    Context, Error, On,
-    ops::{OPERATIONS, Purpose},
-    verify::Run,
-};
+use quarter::{Context, Error, On, ops::Purpose, verify::Run};
 use std::{collections::BTreeMap, fmt::Write};
 
 #[derive(Default)]
@@ -36,7 +32,7 @@ fn conform(contexts: [Context; 2]) {
 fn conform_half(ctx: &Context, half: usize) -> BTreeMap<String, Tally> {
     let mut table: BTreeMap<String, Tally> = BTreeMap::new();
     let purposes = common::purposes();
-    for entry in OPERATIONS {
+    for entry in common::operations() {
         for case in (entry.cases)().iter().filter(|c| purposes.contains(&c.purpose)) {
             let mut run = Run::new(case).unwrap();
             for (kernel, choices) in common::choices(ctx, &*case.op).into_iter().skip(half).step_by(2) {
@@ -97,7 +93,7 @@ fn report(ctx: &Context, table: &BTreeMap<String, Tally>) {
         println!("FAILED {f}");
     }
     assert!(failed.is_empty(), "{} cases failed", failed.len());
-    for entry in OPERATIONS {
+    for entry in common::operations() {
         for k in (entry.cases)()[0].op.kernels().iter().filter(|k| k.on_cpu == (ctx.on() == On::Cpu)) {
             let name = format!("{} {}", entry.name, k.name);
             let t = table.get(&name).unwrap_or_else(|| panic!("{name} was not tried"));

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 fn operands(ctx: &Context) {
     let mut table: BTreeMap<(String, &'static str), (usize, usize)> = BTreeMap::new();
     let mut survivors = vec![];
-    for entry in OPERATIONS {
+    for entry in common::operations() {
         let cases = (entry.cases)();
         for case in cases.iter().filter(|c| c.purpose == Purpose::Smoke && c.data == Data::SmallIntegers) {
             let mut run = Run::new(case).unwrap();
@@ -50,7 +50,7 @@ fn operands(ctx: &Context) {
         survivors.len(),
         &survivors[..survivors.len().min(20)]
     );
-    assert!(table.len() > 4 * OPERATIONS.len(), "{} rows: mutants are missing", table.len());
+    assert!(table.len() > 4 * common::operations().len(), "{} rows: mutants are missing", table.len());
 }
 
 #[test]

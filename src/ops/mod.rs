@@ -47,5 +47,10 @@ const fn flexible(f: Result<Format, FormatError>) -> Format {
 }
 
 /// The registry. Nothing else enumerates operations.
-pub static OPERATIONS: &[Entry] =
-    &[entry::<Quantize>(), entry::<Dequantize>(), entry::<Reduce>(), entry::<Gemm>()];
+pub static OPERATIONS: &[Entry] = &[
+    // In the order of README's table.
+    entry::<Quantize>(),
+    entry::<Dequantize>(),
+    entry::<Reduce>(),
+    entry::<Gemm>(),
+];

@@ -74,9 +74,10 @@ impl Composed {
 ///
 /// # Errors
 /// [`ComposeError`] with file and line: an unknown file or directive, a condition that is not closed, an argument
-/// that is not given.
+/// that is not given, a file that imports itself for ever.
 pub fn compose(root: Shader, library: &[Shader], defines: &[String]) -> Result<Composed, ComposeError> {
-    let mut c = Composer { library, defines, done: vec![], text: String::new(), origins: vec![] };
+    let mut c =
+        Composer { library, defines, done: vec![], within: vec![], text: String::new(), origins: vec![] };
     c.file(root, &[])?;
     Ok(Composed { text: c.text, origins: c.origins })
 }
@@ -85,6 +86,8 @@ struct Composer<'a> {
     library: &'a [Shader],
     defines: &'a [String],
     done: Vec<(&'static str, Vec<(String, String)>)>,
+    /// Files that are being inserted, each by the one before.
+    within: Vec<&'static str>,
     text: String,
     origins: Vec<(&'static str, u32)>,
 }
@@ -126,8 +129,13 @@ impl Composer<'_> {
                     let found = self.library.iter().find(|s| s.path == path);
                     let found = *found.ok_or_else(|| fail(format!("no file `{path}` in the library")))?;
                     if !self.done.iter().any(|d| d.0 == path && d.1 == given) {
+                        if self.within.contains(&found.path) {
+                            return Err(fail(format!("`{path}` imports itself with other arguments")));
+                        }
                         self.done.push((found.path, given.clone()));
+                        self.within.push(found.path);
                         self.file(found, &given)?;
+                        self.within.pop();
                     }
                 }
                 (Some("#import"), Some(_)) => {}
@@ -184,6 +192,7 @@ mod tests {
     const LIB: &[Shader] = &[
         Shader { path: "lib/a.wgsl", text: "#import lib/b.wgsl\nfn a_$x() { $y; } // $z stays\n" },
         Shader { path: "lib/b.wgsl", text: "fn b() {}\n" },
+        Shader { path: "lib/c.wgsl", text: "#import lib/c.wgsl x=$x$x\n" },
     ];
 
     fn run(text: &'static str, defines: &[&str]) -> Result<Composed, ComposeError> {
@@ -225,6 +234,7 @@ mod tests {
             ("#include x\n", "op/k.wgsl:1: unknown directive `#include x`"),
             ("#ifdef A\n$c\n#endif\nlet a = $b;\n", "op/k.wgsl:4: no argument for `$b;`"),
             ("let a = $b;\n", "op/k.wgsl:1: no argument for `$b;`"),
+            ("#import lib/c.wgsl x=y\n", "lib/c.wgsl:1: `lib/c.wgsl` imports itself with other arguments"),
             ("#import lib/a.wgsl xp\n", "op/k.wgsl:1: expected name=value, got `xp`"),
         ] {
             assert_eq!(run(text, &[]).unwrap_err().to_string(), what);

@@ -7,7 +7,7 @@ pub mod stages;
 
 use quarter::{
     Choice, Context,
-    ops::{Purpose, problem::Problem},
+    ops::{Entry, OPERATIONS, Purpose, problem::Problem},
 };
 
 /// The GPU that tests run on. A missing adapter fails.
@@ -55,6 +55,16 @@ pub fn purposes() -> Vec<Purpose> {
         _ => panic!("QUARTER_CASES: expected some of `smoke,edge,typical`, got `{given}`"),
     };
     given.split(',').map(purpose).collect()
+}
+
+/// Operations that the tests run: all, or those that `QUARTER_OPERATIONS=gemm,reduce` names.
+pub fn operations() -> Vec<&'static Entry> {
+    let Ok(given) = std::env::var("QUARTER_OPERATIONS") else { return OPERATIONS.iter().collect() };
+    let find = |name: &str| OPERATIONS.iter().find(|e| e.name == name);
+    given
+        .split(',')
+        .map(|name| find(name).unwrap_or_else(|| panic!("QUARTER_OPERATIONS: no `{name}`")))
+        .collect()
 }
 
 /// Every kernel of this context with every variant it offers for the problem.

@@ -50,7 +50,11 @@ fn run(u: &mut Unstructured<'_>) -> Result<()> {
                 let file = [("root.wgsl", root), ("a.wgsl", a), ("b.wgsl", b)];
                 let text = file.iter().find(|f| f.0 == path).expect("a file there is").1;
                 let origin = text.lines().nth(from as usize - 1).expect("a line there is");
-                assert!(line == origin || origin.contains('$'), "{line:?} is not {origin:?}");
+                let origin = origin.trim_end_matches('\r');
+                assert!(
+                    line.trim_end_matches('\r') == origin || origin.contains('$'),
+                    "{line:?} is not {origin:?}"
+                );
             }
             let _ = c.explain(u.arbitrary()?);
         }
