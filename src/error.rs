@@ -90,8 +90,8 @@ pub enum Error {
     /// Any other complaint of wgpu.
     #[error("wgpu: {0}")]
     Wgpu(String),
-    /// A CPU plan cannot be recorded into a GPU pass; run it with `Context::run`.
-    #[error("{0}: planned on the CPU, it cannot be encoded into a GPU pass")]
+    /// What needs a GPU was asked of the CPU backend; a plan there runs by `Context::run`.
+    #[error("{0}: expected a context on a GPU, got the CPU backend")]
     NotOnGpu(String),
     /// A tensor, plan or bound of another context.
     #[error("{what}: belongs to another context; carry it over with download and upload")]

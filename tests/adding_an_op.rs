@@ -66,9 +66,15 @@ fn the_guide_is_enough() {
         let _ = fs::remove_dir_all(to.join(name));
         copy(&root.join(name), &to.join(name));
     }
-    for name in ["CHANGELOG.md", "Cargo.lock", "Cargo.toml", "README.md"] {
+    for name in ["CHANGELOG.md", "Cargo.lock", "README.md"] {
         fs::copy(root.join(name), to.join(name)).unwrap();
     }
+    // Another package of the same target folder: dependencies are those that are there, and nothing is mixed up.
+    let manifest = fs::read_to_string(root.join("Cargo.toml")).unwrap();
+    let (name, renamed) = ("name = \"quarter\"", "name = \"quarter-with-axpby\"");
+    assert!(manifest.contains(name));
+    let manifest = manifest.replacen(name, renamed, 1) + "\n[lib]\nname = \"quarter\"\n";
+    fs::write(to.join("Cargo.toml"), manifest).unwrap();
 
     let (files, lines) = (files(), lines());
     for (path, code) in &files {
@@ -97,7 +103,6 @@ fn the_guide_is_enough() {
         if cfg!(feature = "faer") {
             command.args(["--features", "faer"]);
         }
-        // Beside this build, so that dependencies are those that are there.
         let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
         command.arg("--target-dir").arg(target).arg("--").args(filter);
         let output = command.env("QUARTER_OPERATIONS", "axpby").output().unwrap();

@@ -2,7 +2,7 @@
 
 use super::{
     Arithmetic, Body, Case, Cost, Data, DescriptorError, Inputs, Kernel, Operation, Outputs, Purpose,
-    quantize::unscaled,
+    expect::unscaled,
 };
 use crate::{
     arguments,
@@ -20,7 +20,7 @@ use crate::{
 
 /// out = code · scale, rounded to the kind of `out`.
 ///
-/// * `x`: `shape`, `format` at `granularity` (per tensor, per channel of any axis, per token).
+/// * `x`: `shape`, `format` at `granularity` (any).
 /// * `out`: `shape`, f32, f16 or bf16.
 ///
 /// One f32 multiplication per element, then nearest even; the same bits on every backend as long as the product is

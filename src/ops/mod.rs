@@ -7,6 +7,7 @@ mod activation;
 #[cfg(feature = "gpu")]
 pub mod binding;
 mod dequantize;
+mod expect;
 mod gemm;
 mod operation;
 #[cfg(feature = "gpu")]

@@ -2,7 +2,7 @@
 
 use super::{
     Arithmetic, Body, Case, Cost, Data, DescriptorError, Inputs, Kernel, Operation, Outputs, Purpose, Real,
-    quantize::{expect_computed, expect_number},
+    expect::{expect_computed, expect_number},
 };
 use crate::{
     arguments,

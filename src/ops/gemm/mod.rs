@@ -16,7 +16,7 @@ pub use orientation::Orientation;
 use super::{
     Activation, Arithmetic, Body, Case, Cost, DescriptorError, Inputs, Kernel, Operation, Outputs, Real,
     TINY,
-    quantize::{expect_computed, expect_number, unscaled},
+    expect::{expect_computed, expect_number, unscaled},
 };
 use crate::{
     arguments,
