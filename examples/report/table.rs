@@ -22,7 +22,7 @@ pub fn print(c: &Ceilings, m: &Measured) {
     for (i, r) in (1..).zip(&m.rows) {
         let (ms, gflops, gbs, share) = (r.seconds * 1e3, r.gflops(), r.gbs(), r.share(c));
         println!(
-            "{i:3}  {:op$}  {:id$}  {:case$}  {ms:10.3}  {gflops:8.1}  {gbs:8.2}  {share:8.2}",
+            "{i:3}  {:op$}  {:id$}  {:case$}  {ms:10.3}  {gflops:8.2}  {gbs:8.2}  {share:8.2}",
             r.op, r.id, r.case
         );
     }
