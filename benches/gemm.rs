@@ -174,58 +174,13 @@ fn cpu() {
 #[cfg(feature = "gpu")]
 mod gpu {
     use super::*;
-    use quarter::{Error, ops::problem::Problem, wgpu};
-    use wgpu::util::DeviceExt;
-
-    /// Multiply-adds in one round of the probe: 8 chains × 4 lanes × 4 times.
-    const PER_ROUND: u32 = 128;
-    const ROUNDS: u32 = 1024;
-    const GROUPS: u32 = 2048;
-    const THREADS: u32 = 64;
+    use common::Fma;
+    use quarter::{Error, ops::problem::Problem};
 
     fn probe(ctx: &Context) -> Contestant<'_> {
-        let (device, queue) = ctx.wgpu().expect("a GPU context");
-        let module = device.create_shader_module(wgpu::include_wgsl!("fma.wgsl"));
-        let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-            label: Some("fma"),
-            layout: None,
-            module: &module,
-            entry_point: None,
-            compilation_options: Default::default(),
-            cache: None,
-        });
-        let params = device.create_buffer_init(&wgpu::util::BufferInitDescriptor {
-            label: Some("fma params"),
-            contents: &ROUNDS.to_le_bytes(),
-            usage: wgpu::BufferUsages::UNIFORM,
-        });
-        let out = device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some("fma out"),
-            size: 16 * u64::from(GROUPS * THREADS),
-            usage: wgpu::BufferUsages::STORAGE,
-            mapped_at_creation: false,
-        });
-        let group = device.create_bind_group(&wgpu::BindGroupDescriptor {
-            label: Some("fma"),
-            layout: &pipeline.get_bind_group_layout(0),
-            entries: &[
-                wgpu::BindGroupEntry { binding: 0, resource: params.as_entire_binding() },
-                wgpu::BindGroupEntry { binding: 1, resource: out.as_entire_binding() },
-            ],
-        });
-        let flops = 2.0 * f64::from(PER_ROUND * ROUNDS) * f64::from(GROUPS * THREADS);
-        Contestant::new("FMA probe", flops, move |times| {
-            let mut encoder = device.create_command_encoder(&Default::default());
-            {
-                let mut pass = encoder.begin_compute_pass(&Default::default());
-                pass.set_pipeline(&pipeline);
-                pass.set_bind_group(0, &group, &[]);
-                for _ in 0..times {
-                    pass.dispatch_workgroups(GROUPS, 1, 1);
-                }
-            }
-            queue.submit([encoder.finish()]);
-            pollster::block_on(ctx.finish()).expect("the device is there");
+        let fma = Fma::new(ctx).expect("a GPU context");
+        Contestant::new("FMA probe", Fma::FLOPS, move |times| {
+            fma.run(times as u64).expect("the device is there");
         })
     }
 

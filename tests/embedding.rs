@@ -245,7 +245,8 @@ fn shared_device_lost() {
 /// A device of our own that goes: every call says so, the first one too, and there is a new one for the asking.
 #[test]
 fn own_device_lost() {
-    let calls: [fn(&Context, &DeviceTensor) -> Result<(), Error>; 4] = [
+    type Call = fn(&Context, &DeviceTensor) -> Result<(), Error>;
+    let calls: [Call; 4] = [
         |ctx, _| ctx.upload_blocking(&HostTensor::from_f32(&[1.0], [1]).unwrap()).map(drop),
         |ctx, t| ctx.download_blocking(t).map(drop),
         |ctx, _| ctx.plan_blocking(&Gemm::new(3, 3, 3).activation(Activation::Tanh)).map(drop),

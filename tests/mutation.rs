@@ -4,7 +4,7 @@ mod common;
 
 use quarter::{
     Choice, Context,
-    ops::{Data, OPERATIONS, Purpose},
+    ops::{Data, Purpose},
     verify::{Run, mutations},
 };
 use std::collections::BTreeMap;
@@ -169,7 +169,7 @@ const SHADERS: &[(&str, &str, &str, &str)] = &[
 #[test]
 fn shaders() {
     use quarter::{
-        ops::{Case, problem::Problem},
+        ops::{Case, OPERATIONS, problem::Problem},
         shader::{LIBRARY, compose},
         verify::Mutation,
     };

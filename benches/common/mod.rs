@@ -1,6 +1,16 @@
-//! What the benches share.
+//! What the benches and the example `report` share.
 
-#![allow(dead_code)] // every bench uses a part
+#![allow(dead_code, unused_imports)] // everyone uses a part
+
+#[cfg(feature = "gpu")]
+mod fma;
+mod rates;
+mod runner;
+
+#[cfg(feature = "gpu")]
+pub use fma::Fma;
+pub use rates::Rates;
+pub use runner::{AnyCase, Operands, Runner, Skip, Variant, bench_cases, time, variants};
 
 use quarter::{
     Context, Error,

@@ -20,6 +20,9 @@ pub(super) struct Piece {
     pub cols: Range<u32>,
 }
 
+/// A dispatch of the prologue: items of A and of B (see `gemm/prologue.wgsl`), and windows as `Cutter::windows` has them.
+pub(super) type Look = (Range<u32>, Range<u32>, Vec<(Window, u32)>);
+
 /// Bindings and storage rows of the operands of one dispatch.
 type Rows<'l> = Vec<(u32, &'l Layout, Range<u64>)>;
 
@@ -142,9 +145,8 @@ impl<'l> Cutter<'l> {
         ranges(one.rows.end, rows).flat_map(columns)
     }
 
-    /// What the prologue looks through in each of its dispatches: items of A and of B (see `gemm/prologue.wgsl`), and
-    /// windows.
-    pub fn prologue(&self) -> Vec<(Range<u32>, Range<u32>, Vec<(Window, u32)>)> {
+    /// What the prologue looks through in each of its dispatches.
+    pub fn prologue(&self) -> Vec<Look> {
         let (o, l) = (self.o, self.l);
         let a = self.items(&l.a, o.orientation.a_k_rows());
         let b = self.items(&l.b, o.orientation.b_k_rows());
