@@ -277,3 +277,34 @@ fn out_of_memory() {
     assert!(matches!(e, Error::OutOfMemory { .. }), "{e}");
     assert!(ctx.upload_blocking(&HostTensor::from_f32(&[1.0], [1]).unwrap()).is_ok());
 }
+
+/// A tool that lists a frame's objects shows which are ours: no descriptor in the crate leaves its label out.
+#[test]
+fn objects_have_labels() {
+    fn visit(folder: &std::path::Path, seen: &mut usize) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                visit(&path, seen);
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            let code: String = text.lines().filter(|l| !l.trim_start().starts_with("//")).collect();
+            for (at, _) in code.match_indices("Descriptor {") {
+                let start = code[..at].rfind("wgpu::").expect("a descriptor of wgpu's");
+                let fields = &code[at..at + code[at..].find('}').expect("its end")];
+                // These make no object.
+                if ["wgpu::Instance", "wgpu::RequestAdapter"].iter().any(|n| code[start..].starts_with(n)) {
+                    continue;
+                }
+                let labelled = fields.contains("label") && !fields.contains("label: None");
+                assert!(labelled, "{}: {}{fields}", path.display(), &code[start..at]);
+                *seen += 1;
+            }
+            assert!(!code.contains("Descriptor::default()"), "{}", path.display());
+        }
+    }
+    let mut seen = 0;
+    visit(std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")), &mut seen);
+    assert!(seen > 15, "{seen} descriptors");
+}
