@@ -217,7 +217,7 @@ impl Format {
     }
 
     /// Width of exponent and mantissa: the place of the sign.
-    pub(crate) const fn magnitude_bits(self) -> u32 {
+    pub const fn magnitude_bits(self) -> u32 {
         self.exp_bits() + self.man_bits()
     }
 
