@@ -37,6 +37,16 @@ pub enum Error {
         /// Kernels in table order, and why not.
         refusals: Vec<(&'static str, Refusal)>,
     },
+    /// The device was made without a feature.
+    #[error(
+        "{what}: expected a device with {feature}, which `quarter::recommended` asks for, got one without"
+    )]
+    Feature {
+        /// What needs it.
+        what: &'static str,
+        /// The feature.
+        feature: &'static str,
+    },
     /// A forced kernel that the operation does not have.
     #[error("{op}: expected one of the kernels {expected:?}, got `{got}`")]
     NoSuchKernel {

@@ -180,18 +180,24 @@ impl Context {
     /// # use quarter::{Context, ops::Gemm};
     /// # let ctx = Context::cpu();
     /// let plans = [ctx.plan_blocking(&Gemm::new(1, 8, 8))?, ctx.plan_blocking(&Gemm::new(64, 8, 8))?];
-    /// let largest = plans.iter().map(|p| p.workspace_bytes()).max().unwrap();
-    /// let workspace = ctx.workspace(&largest)?;
+    /// let workspace = ctx.workspace(plans.iter().map(|p| p.workspace_bytes()))?;
     /// # Ok::<(), quarter::Error>(())
     /// ```
     ///
     /// # Errors
     /// [`Error::OutOfMemory`], [`Error::DeviceLost`].
-    pub fn workspace(&self, bytes: &[u64]) -> Result<Workspace, Error> {
+    pub fn workspace<B: AsRef<[u64]>>(&self, plans: impl IntoIterator<Item = B>) -> Result<Workspace, Error> {
+        // Buffer by buffer the largest.
+        let mut bytes: Vec<u64> = vec![];
+        for plan in plans {
+            let plan = plan.as_ref();
+            bytes.resize(bytes.len().max(plan.len()), 0);
+            bytes.iter_mut().zip(plan).for_each(|(b, p)| *b = (*b).max(*p));
+        }
         let buffers = match &self.0.backend {
             Backend::Gpu(g) => {
                 g.alive()?;
-                Some(g.explain(gpu::Workspace::new(&g.device, "quarter shared", bytes))?)
+                Some(g.explain(gpu::Workspace::new(&g.device, "quarter shared", &bytes))?)
             }
             Backend::Cpu { .. } => None,
         };

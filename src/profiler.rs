@@ -4,7 +4,6 @@ use crate::{
     context::{Backend, Context},
     error::Error,
     gpu,
-    ops::Refusal,
     plan::Bound,
 };
 use std::time::Duration;
@@ -48,14 +47,13 @@ impl Profiler {
     /// For so many bounds between two calls of [`resolve`](Self::resolve).
     ///
     /// # Errors
-    /// [`Error::Unsupported`]: the device was made without `TIMESTAMP_QUERY`; [`Error::NotOnGpu`];
+    /// [`Error::Feature`]: the device was made without `TIMESTAMP_QUERY`; [`Error::NotOnGpu`];
     /// [`Error::DeviceLost`]; [`Error::Buffer`]: none, or more than a query set holds.
     pub fn new(ctx: &Context, capacity: u32) -> Result<Self, Error> {
         let Backend::Gpu(g) = &ctx.0.backend else { return Err(Error::NotOnGpu("profiler".to_owned())) };
         g.alive()?;
         if !g.device.features().contains(wgpu::Features::TIMESTAMP_QUERY) {
-            let refusals = vec![("timestamps", Refusal::Missing("TIMESTAMP_QUERY".to_owned()))];
-            return Err(Error::Unsupported { op: "profiler", place: ctx.name(), refusals });
+            return Err(Error::Feature { what: "profiler", feature: "TIMESTAMP_QUERY" });
         }
         let most = wgpu::QUERY_SET_MAX_QUERIES / 2;
         if !(1..=most).contains(&capacity) {

@@ -26,12 +26,19 @@ struct Owner {
 
 impl Owner {
     fn new() -> Self {
+        Self::of(&Self::adapter())
+    }
+
+    fn adapter() -> wgpu::Adapter {
         let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle_from_env());
         let adapter = pollster::block_on(instance.request_adapter(&wgpu::RequestAdapterOptions::default()));
-        let adapter = adapter.expect("tests need a Vulkan driver; ./test installs a software one");
+        adapter.expect("tests need a Vulkan driver; ./test installs a software one")
+    }
+
+    fn of(adapter: &wgpu::Adapter) -> Self {
         let (device, queue) =
-            pollster::block_on(adapter.request_device(&quarter::recommended(&adapter))).unwrap();
-        let ctx = Context::from_wgpu(&adapter, &device, &queue);
+            pollster::block_on(adapter.request_device(&quarter::recommended(adapter))).unwrap();
+        let ctx = Context::from_wgpu(adapter, &device, &queue);
         Self { device, queue, ctx }
     }
 
@@ -157,7 +164,7 @@ fn shared_workspace() {
     let (y, z) = (empty(), empty());
     let plan = ctx.plan_blocking(&Gemm::new(8, 8, 8)).unwrap();
     assert!(plan.workspace_size() > 0);
-    let shared = ctx.workspace(&plan.workspace_bytes()).unwrap();
+    let shared = ctx.workspace([plan.workspace_bytes()]).unwrap();
     let bounds = [
         plan.bind_with(&GemmArgs::new(&dx, &dx, &y), &shared).unwrap(),
         plan.bind_with(&GemmArgs::new(&y, &dx, &z), &shared).unwrap(),
@@ -171,10 +178,10 @@ fn shared_workspace() {
     let again = empty();
     ctx.run([&own[0], &plan.bind(&GemmArgs::new(&y, &dx, &again)).unwrap()]).unwrap();
     assert!(got == ctx.download_blocking(&again).unwrap());
-    let small = ctx.workspace(&[16]).unwrap();
+    let small = ctx.workspace([[16]]).unwrap();
     let e = plan.bind_with(&GemmArgs::new(&dx, &dx, &y), &small).unwrap_err();
     assert!(matches!(e, Error::Buffer { .. }), "{e}");
-    let foreign = common::gpu().workspace(&plan.workspace_bytes()).unwrap();
+    let foreign = common::gpu().workspace([plan.workspace_bytes()]).unwrap();
     let e = plan.bind_with(&GemmArgs::new(&dx, &dx, &y), &foreign).unwrap_err();
     assert!(matches!(e, Error::WrongContext { .. }), "{e}");
 }
@@ -208,7 +215,7 @@ fn profiler() {
     }
     assert!(matches!(Profiler::new(&Context::cpu(), 1), Err(Error::NotOnGpu(_))));
     let plain = Context::builder().software(true).limits(wgpu::Limits::default()).request_blocking().unwrap();
-    assert!(matches!(Profiler::new(&plain, 1), Err(Error::Unsupported { .. })));
+    assert!(matches!(Profiler::new(&plain, 1), Err(Error::Feature { .. })));
 }
 
 /// The owner's hooks stay the owner's; a loss is told by the owner and ends every later call.
@@ -264,6 +271,30 @@ fn own_device_lost() {
         assert!(again.upload_blocking(&HostTensor::from_f32(&[1.0], [1]).unwrap()).is_ok());
         assert!(matches!(again.download_blocking(&t), Err(Error::WrongContext { .. })));
     }
+}
+
+/// What the owner takes from under a bound is an error of the run, not a panic in wgpu's handler.
+#[test]
+fn destroyed_and_foreign_buffers() {
+    let adapter = Owner::adapter();
+    let (o, other) = (Owner::of(&adapter), Owner::of(&adapter));
+    let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST;
+    let layout = Layout::new([4], Element::F32).unwrap();
+    let host = HostTensor::from_f32(&[1.0; 4], [4]).unwrap();
+    let (own, foreign) = (o.buffer(&[0; 4], 0, usage), other.buffer(&[0; 4], 0, usage));
+    let t = DeviceTensor::from_buffer(&o.ctx, &foreign, 0, &layout).unwrap();
+    let e = o.ctx.write(&t, &host);
+    assert!(matches!(e, Err(Error::Wgpu(_))), "{e:?}");
+    let x = DeviceTensor::from_buffer(&o.ctx, &own, 0, &layout).unwrap();
+    let out = o.ctx.empty_blocking(&Layout::new([1], Element::F32).unwrap()).unwrap();
+    let op = Reduce::amax([4], Element::F32, quarter::scale::Granularity::PerTensor);
+    let bound = o.ctx.plan_blocking(&op).unwrap().bind(&ReduceArgs::new(&x, &out)).unwrap();
+    o.ctx.run([&bound]).unwrap();
+    own.destroy();
+    assert!(matches!(o.ctx.run([&bound]), Err(Error::Wgpu(_))));
+    assert!(matches!(o.ctx.write(&x, &host), Err(Error::Wgpu(_))));
+    // The context lives on.
+    o.ctx.write(&o.ctx.upload_blocking(&host).unwrap(), &host).unwrap();
 }
 
 /// More than the device has, and more than its limits allow: typed, and the context lives on.

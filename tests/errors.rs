@@ -523,7 +523,7 @@ mod on_gpu {
         let out = gpu.upload_blocking(&host).unwrap();
         let args = || GemmArgs::new(&made, &made, &out);
         let (small, foreign) =
-            (gpu.workspace(&[16]).unwrap(), portable.workspace(&gemm.workspace_bytes()).unwrap());
+            (gpu.workspace([[16]]).unwrap(), portable.workspace([gemm.workspace_bytes()]).unwrap());
         let part = DeviceTensor::from_buffer(gpu, &plain, 256, &f32s).unwrap();
         let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         let e = &mut encoder;
@@ -547,6 +547,8 @@ mod on_gpu {
         row!(t, gemm.bind(&GemmArgs::new(&tensor, &made, &part)), Error::Argument { role: "out", .. });
         row!(t, gemm.bind_with(&args(), &small), Error::Buffer { .. });
         row!(t, gemm.bind_with(&args(), &foreign), Error::WrongContext { .. });
+        row!(t, portable.workspace([[1 << 40]]), Error::OutOfMemory { .. });
+        row!(t, portable.workspace([[u64::MAX]]), Error::OutOfMemory { .. });
         row!(t, gpu.write(&made, &wrong), Error::Argument { .. });
         row!(t, gpu.write(&tensor, &host), Error::Buffer { .. });
         row!(t, gpu.upload_on(e, &tensor, &host), Error::Buffer { .. });
@@ -554,7 +556,7 @@ mod on_gpu {
         row!(t, gpu.download_blocking(&tensor), Error::Buffer { .. });
         row!(t, portable.download_on(e, &made), Error::WrongContext { .. });
         row!(t, quarter::Profiler::new(cpu, 1), Error::NotOnGpu(..));
-        row!(t, quarter::Profiler::new(portable, 1), Error::Unsupported { .. });
+        row!(t, quarter::Profiler::new(portable, 1), Error::Feature { .. });
         row!(t, quarter::Profiler::new(gpu, 0), Error::Buffer { .. });
     }
 

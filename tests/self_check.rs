@@ -43,6 +43,16 @@ mod gpu {
         assert!(!report.quirks.is_empty(), "software Vulkan is known");
     }
 
+    /// Where every kernel is refused, nothing was proven, and nothing has passed.
+    #[test]
+    fn nothing_run_is_no_pass() {
+        let limits = wgpu::Limits { max_storage_buffers_per_shader_stage: 0, ..wgpu::Limits::default() };
+        let ctx = Context::builder().software(true).limits(limits).request_blocking().unwrap();
+        let report = pollster::block_on(ctx.self_check()).unwrap();
+        assert!(report.kernels.iter().all(|k| k.cases == 0 && k.failed.is_empty() && !k.refused.is_empty()));
+        assert!(!report.pass(), "{report}");
+    }
+
     /// A shared device is measured only when asked; before, and where it is forbidden, codes go through integers, and
     /// come out the same.
     #[test]

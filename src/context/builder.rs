@@ -112,6 +112,14 @@ impl ContextBuilder {
         }))
     }
 
+    /// [`Context::from_wgpu`] with the options that do not choose a device: [`pipeline_cache`](Self::pipeline_cache),
+    /// [`exact_decode`](Self::exact_decode), [`poison`](Self::poison).
+    #[cfg(feature = "gpu")]
+    pub fn from_wgpu(self, adapter: &wgpu::Adapter, device: &wgpu::Device, queue: &wgpu::Queue) -> Context {
+        let gpu = Gpu::shared(adapter, device, queue, self.exact_decode, self.pipeline_cache.as_deref());
+        self.context(Backend::Gpu(gpu))
+    }
+
     /// A GPU context, or what the fallback says.
     ///
     /// # Errors

@@ -45,7 +45,13 @@ impl Gpu {
         }
     }
 
-    fn shared(adapter: &wgpu::Adapter, device: &wgpu::Device, queue: &wgpu::Queue) -> Self {
+    pub(super) fn shared(
+        adapter: &wgpu::Adapter,
+        device: &wgpu::Device,
+        queue: &wgpu::Queue,
+        exact_decode: bool,
+        cache: Option<&[u8]>,
+    ) -> Self {
         let info = adapter.get_info();
         let capabilities = gpu::Capabilities {
             features: device.features(),
@@ -58,8 +64,8 @@ impl Gpu {
             queue: queue.clone(),
             capabilities,
             measured: OnceLock::new(),
-            exact_decode: false,
-            pipelines: gpu::Pipelines::new(device, None),
+            exact_decode,
+            pipelines: gpu::Pipelines::new(device, cache),
             name: gpu::describe(&info),
             own: false,
             lost: Arc::default(),
@@ -101,9 +107,10 @@ impl Context {
     /// [`download`](Self::download) resolves when the owner polls. (The blocking twin polls, since it was asked to
     /// block.) What the device does with numbers is not measured before [`verify`](Self::verify) is called; until then
     /// kernels decode by integers, which is right everywhere. When the device is lost, its owner says so by
-    /// [`device_lost`](Self::device_lost).
+    /// [`device_lost`](Self::device_lost). Options, a pipeline cache among them, by
+    /// [`ContextBuilder::from_wgpu`](crate::ContextBuilder::from_wgpu).
     pub fn from_wgpu(adapter: &wgpu::Adapter, device: &wgpu::Device, queue: &wgpu::Queue) -> Self {
-        Self::builder().context(Backend::Gpu(Gpu::shared(adapter, device, queue)))
+        Self::builder().from_wgpu(adapter, device, queue)
     }
 
     /// Tells a context on a shared device that the device is lost: the device has one slot for such a callback, and

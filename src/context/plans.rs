@@ -71,6 +71,8 @@ impl Context {
                                     let id = id(problem, k.name, &tuning.label);
                                     return Ok(Chosen { kernel: k, id, operands, schedule: Some(schedule) });
                                 }
+                                // Variants are often refused for one reason.
+                                Err(r) if refusals.last() == Some(&(k.name, r.clone())) => {}
                                 Err(r) => refusals.push((k.name, r)),
                             }
                         }
@@ -112,12 +114,14 @@ impl Context {
     /// Runs bounds in order. On a GPU: one pass, one submission, no wait; on the CPU: now.
     ///
     /// # Errors
-    /// [`Error::WrongContext`]; [`Error::Busy`] on the CPU; [`Error::DeviceLost`] on a GPU.
+    /// [`Error::WrongContext`]; [`Error::Busy`] on the CPU; [`Error::DeviceLost`] on a GPU; [`Error::Wgpu`]: a buffer of
+    /// the caller's that is mapped, or destroyed.
     pub fn run<'b>(&self, bounds: impl IntoIterator<Item = &'b Bound>) -> Result<(), Error> {
         match &self.0.backend {
             #[cfg(feature = "gpu")]
             Backend::Gpu(g) => {
                 g.alive()?;
+                let scopes = gpu::scopes(&g.device);
                 let mut encoder = g
                     .device
                     .create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("quarter run") });
@@ -132,7 +136,7 @@ impl Context {
                     }
                 }
                 g.queue.submit([encoder.finish()]);
-                Ok(())
+                g.explain(scopes.now().map_or(Ok(()), |e| Err(Error::Wgpu(e.to_string()))))
             }
             Backend::Cpu { threads } => {
                 for b in bounds {

@@ -153,7 +153,8 @@ impl Context {
     ///
     /// # Errors
     /// [`Error::Argument`]: another shape or element; [`Error::WrongContext`]; [`Error::Busy`] on the CPU;
-    /// [`Error::DeviceLost`]; [`Error::Buffer`]: a buffer of the caller's without `COPY_DST`.
+    /// [`Error::DeviceLost`]; [`Error::Buffer`]: a buffer of the caller's without `COPY_DST`; [`Error::Wgpu`]: one of
+    /// another device, or mapped.
     pub fn write(&self, tensor: &DeviceTensor, from: &HostTensor) -> Result<(), Error> {
         self.expect_same(tensor, from)?;
         let given = [Some(from.words()), from.scales().map(Scales::words)];
@@ -163,7 +164,9 @@ impl Context {
                 (Some(Storage::Buffer(b)), Some(words), Backend::Gpu(g)) => {
                     g.alive()?;
                     expect_target(b)?;
+                    let scopes = gpu::scopes(&g.device);
                     g.queue.write_buffer(&b.buffer, b.offset, bytemuck::cast_slice(words));
+                    g.explain(scopes.now().map_or(Ok(()), |e| Err(Error::Wgpu(e.to_string()))))?;
                 }
                 (Some(Storage::Host(w)), Some(words), _) => {
                     let busy = || Error::Busy { slot: format!("{part:?} of tensor {}", tensor.layout) };
@@ -276,7 +279,7 @@ impl Readback {
         Some(words.map(|w| from_words(&self.layout, w)))
     }
 
-    /// Waits for the tensor; somebody must submit the commands and poll the device.
+    /// Waits for the tensor; somebody must submit the commands and poll the device, or it waits for ever.
     ///
     /// # Errors
     /// [`Error::DeviceLost`].

@@ -14,7 +14,7 @@ mod schedule;
 pub use adapter::recommended;
 pub(crate) use adapter::{Adapter, describe, find};
 pub use capabilities::Capabilities;
-pub(crate) use memory::{Arrival, Source, allocate, copy_in, copy_out, download, finish};
+pub(crate) use memory::{Arrival, Source, allocate, copy_in, copy_out, download, finish, scopes};
 pub use probe::Facts;
 pub(crate) use probe::{can_probe, probe};
 pub(crate) use program::{Edit, Pipelines, Program, Recording, Workspace};

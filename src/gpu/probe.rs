@@ -97,7 +97,9 @@ fn schedule() -> Schedule {
 /// Whether the device's limits let it be measured.
 pub(crate) fn can_probe(caps: &Capabilities) -> bool {
     let l = &caps.limits;
-    l.max_storage_buffer_binding_size >= 4 * WORDS as u64 && l.max_compute_invocations_per_workgroup >= 64
+    l.max_storage_buffer_binding_size >= 4 * WORDS as u64
+        && l.max_storage_buffers_per_shader_stage as usize > FORMATS.len()
+        && l.max_compute_invocations_per_workgroup >= 64
 }
 
 /// Measures them. `drive`: whether to poll the device.

@@ -217,6 +217,7 @@ impl Schedule {
     /// kernel, found by the shader test.
     pub fn check(&self, operands: &[Operand], caps: &Capabilities) -> Result<(), Refusal> {
         let l = &caps.limits;
+        assert!(!self.stages.is_empty(), "internal: a schedule without stages");
         for s in &self.stages {
             let path = s.shader.path;
             within(format!("{path}: dispatches, at least"), s.dispatches.len() as u64, DISPATCHES as u64)?;
@@ -278,7 +279,10 @@ impl Schedule {
 
     fn bytes(&self, path: &str, b: &Binding, operands: &[Operand]) -> u64 {
         match b.slot {
-            Slot::Workspace(i) => self.workspace[usize::from(i)],
+            Slot::Workspace(i) => *self
+                .workspace
+                .get(usize::from(i))
+                .unwrap_or_else(|| panic!("internal: {path} binds {}, which the schedule lacks", b.slot)),
             Slot::Of(role, part) => {
                 let o = operands.iter().find(|o| o.role == role);
                 let o = o.unwrap_or_else(|| panic!("internal: {path} binds `{role}`, which is no operand"));

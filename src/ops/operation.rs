@@ -81,6 +81,10 @@ pub struct Cost {
 
 /// An operation: everything the crate knows of it. Planner, conformance test, benches, shader test and documentation
 /// walk this, and nothing but the registry lists operations.
+///
+/// An operation of another crate is planned, bound and run like the crate's own: `tests/external` in the repository is
+/// one. [`verify::check`](crate::verify::check) on the cases of [`entry`](super::entry) proves it. Its mistakes (a stage
+/// that binds what there is not, a reference of the wrong length) panic with a message that begins with `internal:`.
 pub trait Operation: Clone + Debug + PartialEq + Send + Sync + 'static {
     /// Its name, that of its file and of its folder of shaders.
     const NAME: &'static str;

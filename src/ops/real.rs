@@ -30,6 +30,12 @@ impl Real {
         Self { value, error: error + 2.0 * ulps * U * (value.abs() + error) + TINY }
     }
 
+    /// The same where an operation takes a number below 2⁻¹²⁶ for zero, as it may.
+    fn flushed(self) -> Self {
+        let lost = if self.value.abs() < TINY { self.value.abs() } else { 0.0 };
+        Self { error: self.error + lost, ..self }
+    }
+
     /// It, or NaN: where a driver that takes an operand below 2⁻¹²⁶ for zero multiplies it by Inf. Said of a result
     /// that is final, as no operation carries it on.
     #[must_use]
@@ -87,14 +93,17 @@ impl Real {
 
     /// Σ x · y of exact numbers, products rounded or not: [`sum`](Self::sum) of the products, in one loop.
     pub fn dot(x: &[f64], y: &[f64], chain: u32) -> Self {
-        let (mut v, mut a) = (0.0, 0.0);
+        let (mut v, mut a, mut lost) = (0.0, 0.0, 0.0);
         for (x, y) in x.iter().zip(y) {
             v += x * y;
             a += (x * y).abs();
+            if x.abs().min(y.abs()) < TINY {
+                lost += (x * y).abs();
+            }
         }
         let (n, chain) = (x.len() as f64, f64::from(chain));
         let depth = if n <= chain { n } else { chain + 1.0 + (n / chain).log2().ceil() };
-        Self { value: v, error: depth * U * a + (depth + n) * TINY }
+        Self { value: v, error: lost + depth * U * a + (depth + n) * TINY }
     }
 }
 
@@ -108,7 +117,8 @@ impl Neg for Real {
 impl Add for Real {
     type Output = Self;
     fn add(self, o: Self) -> Self {
-        Self::rounded(self.value + o.value, self.error + o.error, 0.5)
+        let (x, y) = (self.flushed(), o.flushed());
+        Self::rounded(x.value + y.value, x.error + y.error, 0.5)
     }
 }
 
@@ -122,8 +132,9 @@ impl Sub for Real {
 impl Mul for Real {
     type Output = Self;
     fn mul(self, o: Self) -> Self {
-        let e = self.value.abs() * o.error + o.value.abs() * self.error + self.error * o.error;
-        Self::rounded(self.value * o.value, e, 0.5)
+        let (x, y) = (self.flushed(), o.flushed());
+        let e = x.value.abs() * y.error + y.value.abs() * x.error + x.error * y.error;
+        Self::rounded(x.value * y.value, e, 0.5)
     }
 }
 
@@ -132,7 +143,11 @@ impl Div for Real {
     /// WGSL division is right within 2.5 ulp.
     fn div(self, o: Self) -> Self {
         let q = self.value / o.value;
-        Self::rounded(q, (self.error + q.abs() * o.error) / (o.value.abs() - o.error).max(TINY), 2.5)
+        Self::rounded(
+            q,
+            (self.flushed().error + q.abs() * o.error) / (o.value.abs() - o.error).max(TINY),
+            2.5,
+        )
     }
 }
 

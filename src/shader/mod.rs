@@ -31,11 +31,12 @@ pub(crate) use shader;
 /// | `fp8_unpack(word: u32) -> vec4<u32>` | four codes of a word, lane 0 lowest |
 /// | `fp8_decode(codes, sign_bit, man_bits, bias, step) -> vec4<f32>` | finite codes to f32; step = 2^(1 − bias) |
 /// | `fp8_encode(bits, sign_bit, man_bits, bias, max_code, over_code, nan_code, fnuz) -> vec4<u32>` | bits of f32 to codes, to nearest even |
-/// | `fp8_encode_unsigned(bits, man_bits, bias, max_code, over_code, under_code, nan_code) -> vec4<u32>` | the same without a sign |
+/// | `fp8_encode_unsigned(bits, man_bits, bias, max_code, over_code, under_code, nan_code) -> vec4<u32>` | the same without a sign; what is negative becomes `under_code` |
 /// | `fp8_pack(codes) -> u32` | four codes to a word |
 ///
 /// A [`Format`](crate::dtype::Format) knows the numbers: `sign_bit` is `magnitude_bits()`, `over_code` is
-/// `max_code()` to saturate. It is one text with the library of the crate's own kernels, and has no bindings.
+/// `max_code()` to saturate. It is one text with the library of the crate's own kernels, and has no bindings. It takes
+/// the names that begin with `fp8_`, `minifloat_`, `f16_` and `bf16_`, and `Truncated`.
 ///
 /// ```
 /// use quarter::{dtype::Format, shader::FP8};

@@ -78,7 +78,7 @@ impl DeviceTensor {
     ///
     /// The values lie as `layout` says: rows start at multiples of 16 bytes ([`Layout::row_bytes`]), and bytes between
     /// rows are zero: whoever writes the buffer sees to that. The buffer needs `STORAGE`, and `COPY_SRC` or `COPY_DST`
-    /// for copies from or to the host. It must belong to the context's device; wgpu panics in the pass otherwise.
+    /// for copies from or to the host. It must belong to the context's device: binding fails otherwise.
     ///
     /// # Errors
     /// [`Error::Buffer`]: an offset that the device cannot bind at, too few bytes, a usage that is missing, elements

@@ -119,6 +119,8 @@ impl Comparison {
         let cols = o.layout.cols() as usize;
         let map = o.layout.group_map();
         let bytes = dtype.bytes() as usize;
+        let (got_len, len) = (truth.len() as u64, o.layout.elements());
+        assert_eq!(got_len, len, "internal: the reference of `{}` gives another number of numbers", o.role);
         let truth: Vec<Real> =
             truth.iter().map(|t| if self.strict { Real::exact(t.value) } else { *t }).collect();
         for (row, words) in got.words().chunks_exact(o.layout.row_words()).enumerate() {
