@@ -166,9 +166,10 @@ impl Comparison {
         let nearest = |v: f64| nearest(dtype, code, v);
         let shown = || format!("{} ± {:.3e} (as {dtype}: {})", t.value, t.error, nearest(t.value));
         let sure = t.error == 0.0 || !t.value.is_finite() || t.may_be_nan();
-        let right = if t.value.is_nan() || (t.may_be_nan() && got.is_nan()) {
-            // Where no code is NaN, the flags keep it.
-            got.is_nan() || dtype.format().is_some_and(|f| !f.has_nan() && raw[0] == 0)
+        // Where no code is NaN, the flags keep it.
+        let is_nan = got.is_nan() || dtype.format().is_some_and(|f| !f.has_nan() && raw[0] == 0);
+        let right = if t.value.is_nan() || (t.may_be_nan() && is_nan) {
+            is_nan
         } else if sure {
             match dtype {
                 // Codes are promised to the bit, the sign of zero included.
@@ -231,7 +232,9 @@ impl Comparison {
         let codes = tensor.codes().expect("an 8-bit output");
         let at =
             |i: usize| cpu::scaled(truth[i].value as f32, got.inv_scale_of(map.group(i / cols, i % cols)));
-        let lost = !format.has_nan() && (0..truth.len()).any(|i| at(i).is_nan());
+        let surely = (0..truth.len()).any(|i| at(i).is_nan());
+        let perhaps = truth.iter().any(Real::may_be_nan) && record.flags & flags::LOST_NAN != 0;
+        let lost = !format.has_nan() && (surely || perhaps);
         let nan = lost || codes.iter().any(|&c| format.is_nan(c));
         for (what, flag, want) in [("HAS_NAN", flags::HAS_NAN, nan), ("LOST_NAN", flags::LOST_NAN, lost)] {
             if (record.flags & flag != 0) != want {
