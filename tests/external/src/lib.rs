@@ -6,7 +6,8 @@ use quarter::{
     dtype::{Format, Overflow},
     gpu::{Capabilities, Params, Schedule, Tuning},
     ops::{
-        Arithmetic, Body, Case, Cost, Data, DescriptorError, Inputs, Kernel, Operation, Outputs, Purpose, Real,
+        Arithmetic, Body, Case, Cost, Data, DescriptorError, Inputs, Kernel, Operation, Outputs, Purpose,
+        Real,
         binding::{self, StageBuilder},
     },
     scale::Granularity,
@@ -57,7 +58,8 @@ impl Operation for Composite {
     fn operands(&self) -> Result<Vec<Operand>, DescriptorError> {
         let codes = Element::f8(Format::E4M3FN, Granularity::PerTensor);
         let read = |role, element| {
-            Operand::read(role, self.shape.clone(), element).map_err(DescriptorError::layout(Self::NAME, role))
+            Operand::read(role, self.shape.clone(), element)
+                .map_err(DescriptorError::layout(Self::NAME, role))
         };
         let out = Operand::write("out", self.shape.clone(), codes)
             .map_err(DescriptorError::layout(Self::NAME, "out"))?;
@@ -94,8 +96,11 @@ fn operands(o: &Composite) -> [Operand; 4] {
 fn schedule(o: &Composite, _: &Tuning, caps: &Capabilities) -> Schedule {
     let shader = Shader { path: "composite.wgsl", text: include_str!("composite.wgsl") };
     let [mask, x, y, out] = operands(o).map(|o| o.layout);
-    let params =
-        Params::new(&[("cols", out.cols()), ("mask_quads", mask.row_quads()), ("out_quads", out.row_quads())]);
+    let params = Params::new(&[
+        ("cols", out.cols()),
+        ("mask_quads", mask.row_quads()),
+        ("out_quads", out.row_quads()),
+    ]);
     let stage = StageBuilder::new(shader)
         .operand("mask", 1, mask.element())
         .operand("x", 2, x.element())
