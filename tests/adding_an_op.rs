@@ -99,7 +99,7 @@ fn the_guide_is_enough() {
 
     let cargo = |tests: &[&str], filter: &[&str]| {
         let mut command = Command::new(env!("CARGO"));
-        command.current_dir(&to).args(["test", "--quiet", "--offline"]).args(tests);
+        command.current_dir(&to).args(["test", "--quiet"]).args(tests);
         if cfg!(feature = "faer") {
             command.args(["--features", "faer"]);
         }
