@@ -3,7 +3,10 @@
 use super::{Rates, Tensors};
 use quarter::{
     Bound, Choice, Context, Error,
-    ops::{Case, Entry, Purpose, problem::Problem},
+    ops::{
+        Case, Entry, Purpose,
+        problem::{Problem, id},
+    },
 };
 use std::{
     fmt,
@@ -32,20 +35,19 @@ pub struct Variant {
 
 /// Every variant of every kernel of this context.
 pub fn variants(ctx: &Context, problem: &dyn Problem) -> Vec<Variant> {
-    let id = |kernel: &str, tuning: &str| {
-        let parts = [problem.name(), kernel, &problem.variant(), tuning];
-        parts.iter().filter(|p| !p.is_empty()).copied().collect::<Vec<_>>().join(".")
-    };
     let mut all = vec![];
     for k in ctx.kernels(problem) {
         #[cfg(feature = "gpu")]
         if let Some(caps) = ctx.capabilities() {
             for t in problem.tunings(k.name, caps).unwrap_or_default() {
-                all.push(Variant { id: id(k.name, &t.label), choice: Choice::Exactly(k.name.to_owned(), t) });
+                all.push(Variant {
+                    id: id(problem, k.name, &t.label),
+                    choice: Choice::Exactly(k.name.to_owned(), t),
+                });
             }
             continue;
         }
-        all.push(Variant { id: id(k.name, ""), choice: Choice::Kernel(k.name.to_owned()) });
+        all.push(Variant { id: id(problem, k.name, ""), choice: Choice::Kernel(k.name.to_owned()) });
     }
     all
 }

@@ -18,7 +18,7 @@ pub const INPUTS: u32 = 148;
 pub struct Network {
     /// \[pixels, INPUTS\], f16: the renderer writes it.
     pub input: DeviceTensor,
-    /// \[pixels, TAPS\], f32: the renderer reads it.
+    /// \[pixels, 49\], f32: the renderer reads it.
     pub output: DeviceTensor,
     /// What a frame records, in order.
     pub layers: Vec<Bound>,

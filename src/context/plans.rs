@@ -5,7 +5,7 @@ use super::{Backend, Context, On};
 use crate::gpu;
 use crate::{
     error::Error,
-    ops::problem::Problem,
+    ops::problem::{Problem, id},
     ops::{KernelInfo, Operation, Refusal},
     plan::{AnyPlan, Bound, Choice, Plan, Planner},
 };
@@ -72,7 +72,7 @@ impl Context {
                                     return Ok(Chosen { kernel: k, id, operands, schedule: Some(schedule) });
                                 }
                                 // Variants are often refused for one reason.
-                                Err(r) if refusals.last() == Some(&(k.name, r.clone())) => {}
+                                Err(r) if refusals.last().is_some_and(|l| l.0 == k.name && l.1 == r) => {}
                                 Err(r) => refusals.push((k.name, r)),
                             }
                         }
@@ -136,7 +136,7 @@ impl Context {
                     }
                 }
                 g.queue.submit([encoder.finish()]);
-                g.explain(scopes.now().map_or(Ok(()), |e| Err(Error::Wgpu(e.to_string()))))
+                g.explain(scopes.end())
             }
             Backend::Cpu { threads } => {
                 for b in bounds {
@@ -197,12 +197,6 @@ pub(crate) struct Chosen {
     pub(crate) operands: Vec<crate::tensor::Operand>,
     #[cfg(feature = "gpu")]
     pub(crate) schedule: Option<gpu::Schedule>,
-}
-
-/// `gemm.tiled.e4m3fn_e4m3fn_f32.nt.b64x64x16`: operation, kernel, variant of the problem, tuning.
-fn id(problem: &dyn Problem, kernel: &str, tuning: &str) -> String {
-    let parts = [problem.name(), kernel, &problem.variant(), tuning];
-    parts.iter().filter(|p| !p.is_empty()).copied().collect::<Vec<_>>().join(".")
 }
 
 impl AnyPlan {

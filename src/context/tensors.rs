@@ -166,7 +166,7 @@ impl Context {
                     expect_target(b)?;
                     let scopes = gpu::scopes(&g.device);
                     g.queue.write_buffer(&b.buffer, b.offset, bytemuck::cast_slice(words));
-                    g.explain(scopes.now().map_or(Ok(()), |e| Err(Error::Wgpu(e.to_string()))))?;
+                    g.explain(scopes.end())?;
                 }
                 (Some(Storage::Host(w)), Some(words), _) => {
                     let busy = || Error::Busy { slot: format!("{part:?} of tensor {}", tensor.layout) };

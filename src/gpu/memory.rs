@@ -37,6 +37,21 @@ impl Scopes {
         #[cfg(target_arch = "wasm32")]
         return None;
     }
+
+    /// What was caught, as an error of ours.
+    pub(crate) fn end(self) -> Result<(), Error> {
+        self.now().map_or(Ok(()), |e| Err(Error::Wgpu(e.to_string())))
+    }
+}
+
+/// An error where one buffer cannot be so large on this device.
+pub(crate) fn expect_room(device: &wgpu::Device, what: &str, bytes: u64) -> Result<(), Error> {
+    let limit = device.limits().max_buffer_size;
+    if bytes <= limit {
+        return Ok(());
+    }
+    let why = format!("the device allows {limit} in one buffer");
+    Err(Error::OutOfMemory { what: what.to_owned(), bytes, why })
 }
 
 /// A buffer of `size` bytes that `fill` writes before the device sees it.
@@ -48,11 +63,8 @@ pub(crate) async fn allocate(
     fill: impl FnOnce(&mut wgpu::BufferViewMut),
 ) -> Result<wgpu::Buffer, Error> {
     let bytes = size.next_multiple_of(16);
+    expect_room(device, label, bytes)?;
     let fail = |why: String| Error::OutOfMemory { what: label.to_owned(), bytes, why };
-    let limit = device.limits().max_buffer_size;
-    if bytes > limit {
-        return Err(fail(format!("the device allows {limit} in one buffer")));
-    }
     let (buffer, caught) = {
         let scopes = scopes(device);
         let buffer = device.create_buffer(&wgpu::BufferDescriptor {
@@ -141,11 +153,9 @@ pub(crate) fn copy_out(
     sources: &[Source<'_>],
 ) -> Result<Arrival, Error> {
     let total: u64 = sources.iter().map(|s| s.2.next_multiple_of(8)).sum();
-    let fail = |why| Error::OutOfMemory { what: "quarter readback".into(), bytes: total, why };
-    let limit = device.limits().max_buffer_size;
-    if total > limit {
-        return Err(fail(format!("the device allows {limit} in one buffer")));
-    }
+    let what = "quarter readback";
+    expect_room(device, what, total)?;
+    let fail = |why| Error::OutOfMemory { what: what.into(), bytes: total, why };
     for (buffer, _, _) in sources {
         if !buffer.usage().contains(wgpu::BufferUsages::COPY_SRC) {
             let (expected, got) = ("usage COPY_SRC".to_owned(), format!("{:?}", buffer.usage()));
@@ -154,7 +164,7 @@ pub(crate) fn copy_out(
     }
     let scopes = scopes(device);
     let staging = device.create_buffer(&wgpu::BufferDescriptor {
-        label: Some("quarter readback"),
+        label: Some(what),
         size: total,
         usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
         mapped_at_creation: false,

@@ -211,10 +211,7 @@ impl Program {
             });
             steps.push(Step { pipeline: c.pipeline.clone(), group, grid: d.grid });
         }
-        match scopes.now() {
-            None => Ok(Recording { steps }),
-            Some(e) => Err(Error::Wgpu(e.to_string())),
-        }
+        scopes.end().map(|()| Recording { steps })
     }
 }
 
@@ -234,11 +231,9 @@ pub(crate) struct Workspace {
 
 impl Workspace {
     pub(crate) fn new(device: &wgpu::Device, id: &str, sizes: &[u64]) -> Result<Self, Error> {
-        let fail = |bytes, why| Error::OutOfMemory { what: format!("{id} workspace"), bytes, why };
-        let limit = device.limits().max_buffer_size;
-        let fits = |size: u64| size.checked_next_multiple_of(16).is_some_and(|b| b <= limit);
-        if let Some(&size) = sizes.iter().find(|&&size| !fits(size)) {
-            return Err(fail(size, format!("the device allows {limit} in one buffer")));
+        let what = format!("{id} workspace");
+        for size in sizes {
+            memory::expect_room(device, &what, size.checked_next_multiple_of(16).unwrap_or(u64::MAX))?;
         }
         let scopes = memory::scopes(device);
         let scratch = |(i, &size): (usize, &u64)| {
@@ -252,7 +247,9 @@ impl Workspace {
         let buffers = sizes.iter().enumerate().map(scratch).collect();
         match scopes.now() {
             None => Ok(Self { buffers }),
-            Some(wgpu::Error::OutOfMemory { source }) => Err(fail(sizes.iter().sum(), source.to_string())),
+            Some(wgpu::Error::OutOfMemory { source }) => {
+                Err(Error::OutOfMemory { what, bytes: sizes.iter().sum(), why: source.to_string() })
+            }
             Some(e) => Err(Error::Wgpu(e.to_string())),
         }
     }

@@ -48,6 +48,13 @@ pub trait Problem: Debug + Send + Sync {
     fn clone_arc(&self) -> Arc<dyn Problem>;
 }
 
+/// The id of a kernel on a problem, `gemm.tiled.e4m3fn_e4m3fn_f32.nt.b64x64x16`: operation, kernel, variant of the
+/// problem, tuning.
+pub fn id(problem: &dyn Problem, kernel: &str, tuning: &str) -> String {
+    let parts = [problem.name(), kernel, &problem.variant(), tuning];
+    parts.iter().filter(|p| !p.is_empty()).copied().collect::<Vec<_>>().join(".")
+}
+
 /// A kernel without its type.
 #[derive(Clone, Copy, Debug)]
 pub struct KernelInfo {

@@ -98,22 +98,21 @@ impl<'l> Cutter<'l> {
         let mut batch = 0;
         while batch < self.batches.count() && pieces.len() <= DISPATCHES {
             let of = |end| Piece { batches: batch..end, rows: 0..self.o.m, cols: 0..self.o.n };
-            let mut end = self.batches.count();
-            if self.fits_whole(&of(end)) {
-                pieces.push(of(end));
-            } else if self.fits_whole(&of(batch + 1)) {
-                // The most that fit: what is more than too many is too many.
-                let mut fit = batch + 1;
-                while end - fit > 1 {
-                    let middle = fit + (end - fit) / 2;
-                    if self.fits_whole(&of(middle)) { fit = middle } else { end = middle }
-                }
-                (end, _) = (fit, pieces.push(of(fit)));
-            } else {
-                end = batch + 1;
-                pieces.extend(self.cut(&of(end)).take(DISPATCHES + 1));
+            let (mut fit, mut over) = (batch + 1, self.batches.count());
+            if self.fits_whole(&of(over)) {
+                fit = over;
+            } else if !self.fits_whole(&of(fit)) {
+                pieces.extend(self.cut(&of(fit)).take(DISPATCHES + 1));
+                batch = fit;
+                continue;
             }
-            batch = end;
+            // The most that fit: what is more than too many is too many.
+            while over - fit > 1 {
+                let middle = fit + (over - fit) / 2;
+                if self.fits_whole(&of(middle)) { fit = middle } else { over = middle }
+            }
+            pieces.push(of(fit));
+            batch = fit;
         }
         pieces
     }
