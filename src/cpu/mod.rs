@@ -7,8 +7,8 @@ mod threads;
 
 pub use args::{Bytes, HostArgs};
 pub(crate) use product::product;
-pub(crate) use store::store_by;
-pub use store::{amax, store};
+pub(crate) use store::{amax, store_by};
+pub use store::{store, write};
 pub use threads::Threads;
 
 /// Bits of |v| as the running maxima take them: subnormals count as zero, every NaN is the quiet one.

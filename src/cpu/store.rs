@@ -1,15 +1,38 @@
 //! How CPU kernels end: rows of real numbers become a tensor, and their amax is found.
 
-use super::{Threads, magnitude, scaled};
+use super::{HostArgs, Threads, magnitude, scaled};
 use crate::{
     dtype::Overflow,
     scale::{GroupMap, Scales, flags},
-    tensor::{DType, Layout, rows},
+    tensor::{DType, Layout, Operand, rows, scales, values},
 };
+
+/// Writes the operand `out`, all rows that `fill` makes. Where it is 8-bit, its scales are given, and amax and flags of
+/// its record are kept.
+///
+/// # Panics
+/// As [`HostArgs::write`].
+pub fn write(
+    out: &Operand,
+    args: &mut HostArgs<'_>,
+    threads: Threads,
+    fill: impl Fn(usize, &mut [f32]) + Sync + Send,
+) {
+    let (layout, words) = (&out.layout, args.write(values(out.role)));
+    if layout.element().scaling().is_none() {
+        return store(layout, words, None, out.overflow, threads, fill);
+    }
+    let record = args.write(scales(out.role));
+    let mut s = layout.scales(record);
+    s.reset();
+    amax((layout.rows() as usize, layout.cols() as usize), layout.group_map(), &mut s, threads, &fill);
+    store(layout, words, Some(&mut s), out.overflow, threads, fill);
+    record.copy_from_slice(s.words());
+}
 
 /// Takes the magnitude of every number into the running maxima of `s`, whose groups `map` finds; `fill` makes one row
 /// of real numbers.
-pub fn amax(
+pub(crate) fn amax(
     shape: (usize, usize),
     map: GroupMap,
     s: &mut Scales,

@@ -2,7 +2,7 @@
 
 use super::{Gemm, Scaled, scaled};
 use crate::{
-    cpu::{HostArgs, Threads, amax, product, store},
+    cpu::{self, HostArgs, Threads, product},
     ops::{Activation, Operation},
     scale::Scales,
     tensor::{self, Layout, rows, scales, values},
@@ -23,7 +23,7 @@ struct Operand<'a> {
 
 impl<'a> Operand<'a> {
     fn new(operands: &[tensor::Operand], args: &HostArgs<'a>, role: &'static str) -> Self {
-        let layout = layout(operands, role);
+        let layout = operand(operands, role).layout.clone();
         let scales = layout.element().scaling().map(|_| layout.scales(args.read(scales(role))));
         Self { words: args.read(values(role)), scales, layout }
     }
@@ -104,8 +104,8 @@ impl<'a> Side<'a> {
     }
 }
 
-fn layout(operands: &[tensor::Operand], role: &str) -> Layout {
-    operands.iter().find(|o| o.role == role).expect("an operand of gemm").layout.clone()
+fn operand<'o>(operands: &'o [tensor::Operand], role: &str) -> &'o tensor::Operand {
+    operands.iter().find(|o| o.role == role).expect("an operand of gemm")
 }
 
 /// What happens to a sum.
@@ -196,7 +196,7 @@ pub(super) fn run(o: &Gemm, args: &mut HostArgs<'_>, threads: Threads) {
             }
         }
     };
-    write(o, &layout(&operands, "out"), args, row, threads);
+    cpu::write(operand(&operands, "out"), args, threads, row);
 }
 
 /// Σₖ a · b of one tile of the output, by panels along k.
@@ -218,23 +218,4 @@ fn multiply(
         product(rows, cols, pa, pb, &mut out, first > 0);
     }
     out
-}
-
-fn write(
-    o: &Gemm,
-    out: &Layout,
-    args: &mut HostArgs<'_>,
-    row: impl Fn(usize, &mut [f32]) + Sync + Send,
-    threads: Threads,
-) {
-    let words = args.write(values("out"));
-    if out.element().scaling().is_none() {
-        return store(out, words, None, o.overflow, threads, row);
-    }
-    let record = args.write(scales("out"));
-    let mut s = out.scales(record);
-    s.reset();
-    amax((out.rows() as usize, out.cols() as usize), out.group_map(), &mut s, threads, &row);
-    store(out, words, Some(&mut s), o.overflow, threads, row);
-    record.copy_from_slice(s.words());
 }

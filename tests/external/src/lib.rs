@@ -118,10 +118,10 @@ fn schedule(o: &Composite, _: &Tuning, caps: &Capabilities) -> Schedule {
 }
 
 fn run(o: &Composite, args: &mut HostArgs<'_>, threads: Threads) {
-    let [mask, x, y, out] = operands(o).map(|o| o.layout);
+    let [mask, x, y, out] = operands(o);
+    let [mask, x, y] = [mask, x, y].map(|o| o.layout);
     let (m, xs, ys) = (args.read(values("mask")), args.read(values("x")), args.read(values("y")));
     let (x_scales, y_scales) = (x.scales(args.read(scales("x"))), y.scales(args.read(scales("y"))));
-    let (words, record) = (args.write(values("out")), args.write(scales("out")));
     let row = |row: usize, v: &mut [f32]| {
         let mut mask_row = vec![0.0; v.len()];
         let mut y_row = vec![0.0; v.len()];
@@ -134,9 +134,5 @@ fn run(o: &Composite, args: &mut HostArgs<'_>, threads: Threads) {
             *v = mask * *v + (1.0 - mask) * y;
         }
     };
-    let mut s = out.scales(record);
-    s.reset();
-    cpu::amax((out.rows() as usize, out.cols() as usize), out.group_map(), &mut s, threads, row);
-    cpu::store(&out, words, Some(&mut s), Overflow::Saturate, threads, row);
-    record.copy_from_slice(s.words());
+    cpu::write(&out, args, threads, row);
 }
