@@ -1,7 +1,6 @@
 // real = code * scale, one quad per invocation.
 #import lib/grid.wgsl
-#import lib/operand.wgsl x=x X=X at=1
-#import lib/scale.wgsl x=x X=X at=2
+#import lib/real.wgsl x=x X=X at=1 scales=2
 #import lib/output.wgsl x=out X=OUT at=3
 
 struct Params {
@@ -33,9 +32,7 @@ fn main(
         let quad = i % params.out_quads;
         var bits = vec4(0u);
         if quad < params.x_quads {
-            let code = x_bits(row * params.x_quads + quad - params.x_origin);
-            let product = bitcast<vec4<u32>>(bitcast<vec4<f32>>(code) * x_scales(row, quad));
-            bits = select(product, vec4(QUIET_NAN), is_nan(code) | vec4(x_lost_nan()));
+            bits = x_real(row, quad);
         }
         out_write(row, quad, bits);
     }

@@ -2,8 +2,7 @@
 // (TO_RECORD) or into a row of numbers. One quad per invocation; the target starts at zero.
 #import lib/bits.wgsl
 #import lib/grid.wgsl
-#import lib/operand.wgsl x=x X=X at=1
-#import lib/scale.wgsl x=x X=X at=2
+#import lib/real.wgsl x=x X=X at=1 scales=2
 
 #ifdef TO_RECORD
 #import lib/record.wgsl x=out X=OUT at=3
@@ -35,16 +34,6 @@ struct Params {
 override WORKGROUP: u32;
 var<workgroup> group_amax: atomic<u32>;
 
-fn scaled_magnitude(row: u32, quad: u32) -> vec4<u32> {
-    let code = x_bits(row * params.x_quads + quad - params.x_origin);
-#ifdef X_SCALED
-    let product = bitcast<vec4<u32>>(bitcast<vec4<f32>>(code) * x_scales(row, quad));
-    return magnitude(select(product, vec4(QUIET_NAN), is_nan(code) | vec4(x_lost_nan())));
-#else
-    return magnitude(code);
-#endif
-}
-
 @compute @workgroup_size(WORKGROUP)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -55,7 +44,7 @@ fn main(
     if i < params.end {
         let row = i / params.x_quads;
         let quad = i % params.x_quads;
-        let m = scaled_magnitude(row, quad);
+        let m = magnitude(x_real(row, quad));
 #ifdef OUT_PER_TENSOR
         atomicMax(&group_amax, max_of(m));
 #else

@@ -1,11 +1,13 @@
 //! The CPU backend: what its kernels share. Kernels themselves stand beside their operation in [`crate::ops`].
 
 mod args;
+mod input;
 mod product;
 mod store;
 mod threads;
 
 pub use args::{Bytes, HostArgs};
+pub use input::Input;
 pub(crate) use product::product;
 pub(crate) use store::{amax, store_by};
 pub use store::{store, write};

@@ -167,6 +167,12 @@ impl StageBuilder {
         self.bind(bind(at, scales(role), Usage::ReadWrite))
     }
 
+    /// Values and scales of an operand that is read: `#import lib/real.wgsl x=role X=ROLE at=N scales=M`.
+    #[must_use]
+    pub fn input(self, role: &'static str, at: u32, scales: u32, element: Element) -> Self {
+        self.operand(role, at, element).scale(role, scales, element)
+    }
+
     /// The finished stage: workgroups in a row, `threads` invocations each, told to the shader as `WORKGROUP`.
     pub fn linear(self, threads: u32, items: u64, params: Params, shared: u32, caps: &Capabilities) -> Stage {
         let dispatch = Dispatch::linear(items.div_ceil(threads.into()), params, caps);
@@ -221,6 +227,20 @@ pub const LINEAR: u32 = 256;
 pub fn output_shared(e: Element) -> u32 {
     if e.format().is_some() { 8 } else { 0 }
 }
+
+/// How the scales of an operand that is read lie, for the parameters of a shader: `in_groups!("x", &layout)`.
+macro_rules! in_groups {
+    ($role:literal, $layout:expr) => {{
+        let map = $layout.group_map();
+        [
+            (concat!($role, "_row_stride"), map.row_stride),
+            (concat!($role, "_row_groups"), map.row_groups),
+            (concat!($role, "_col_stride"), map.col_stride),
+            (concat!($role, "_col_groups"), map.col_groups),
+        ]
+    }};
+}
+pub(crate) use in_groups;
 
 /// How a tensor's scales lie, for the parameters of a shader; names are those of role `out`.
 pub fn out_groups(layout: &Layout) -> [(&'static str, u32); 4] {

@@ -9,12 +9,12 @@ use crate::{
     cpu::{self, HostArgs, Threads},
     dtype::{Format, Overflow},
     scale::Granularity,
-    tensor::{DType, Element, Layout, Operand, rows, scales, values},
+    tensor::{DType, Element, Operand},
 };
 #[cfg(feature = "gpu")]
 use crate::{
     gpu::{Capabilities, Params, Schedule, Tuning},
-    ops::binding::StageBuilder,
+    ops::binding::{StageBuilder, in_groups},
     shader::shader,
 };
 
@@ -99,7 +99,7 @@ impl Operation for Dequantize {
     fn cases() -> Vec<Case<Self>> {
         use Granularity::{PerBlock, PerChannel, PerTensor, PerToken};
         let mut all = vec![];
-        for f in Format::ALL.into_iter().chain(super::FLEXIBLE) {
+        for f in Format::ALL.into_iter().chain(super::kinds::FLEXIBLE) {
             for to in [DType::F32, DType::F16, DType::Bf16] {
                 for data in [Data::Random, Data::SmallIntegers, Data::Specials] {
                     let op = Dequantize::new([8, 259], f, PerTensor, to);
@@ -130,36 +130,20 @@ impl Operation for Dequantize {
 
 #[cfg(feature = "gpu")]
 fn schedule(o: &Dequantize, _: &Tuning, caps: &Capabilities) -> Schedule {
-    let (x, out) = layouts(o);
-    let map = x.group_map();
-    let params = Params::new(&[
-        ("cols", out.cols()),
-        ("x_quads", x.row_quads()),
-        ("out_quads", out.row_quads()),
-        ("x_row_stride", map.row_stride),
-        ("x_row_groups", map.row_groups),
-        ("x_col_stride", map.col_stride),
-        ("x_col_groups", map.col_groups),
-    ]);
+    let [x, out] = o.operands().expect("validated").try_into().expect("two operands");
+    let (x, out) = (x.layout, out.layout);
+    let params =
+        Params::new(&[("cols", out.cols()), ("x_quads", x.row_quads()), ("out_quads", out.row_quads())])
+            .and(&in_groups!("x", x));
     let stage = StageBuilder::new(shader!("dequantize/decode.wgsl"))
-        .operand("x", 1, x.element())
-        .scale("x", 2, x.element())
+        .input("x", 1, 2, x.element())
         .output("out", 3, 0, out.element(), Overflow::Saturate)
         .stream(&[("out_origin", 3, &out), ("x_origin", 1, &x)], &params, 0, caps);
     Schedule { stages: vec![stage], workspace: vec![] }
 }
 
-fn layouts(o: &Dequantize) -> (Layout, Layout) {
-    let [x, out] = o.operands().expect("validated").try_into().expect("two operands");
-    (x.layout, out.layout)
-}
-
 fn run(o: &Dequantize, args: &mut HostArgs<'_>, threads: Threads) {
-    let (x, out) = layouts(o);
-    let (codes, record, words) = (args.read(values("x")), args.read(scales("x")), args.write(values("out")));
-    let (s, map) = (x.scales(record), x.group_map());
-    cpu::store(&out, words, None, Overflow::Saturate, threads, |row, v| {
-        rows::decode(&x, codes, row, 0, v);
-        s.apply(map, row, 0, v);
-    });
+    let [x, out] = o.operands().expect("validated").try_into().expect("two operands");
+    let x = cpu::Input::new(&x, args);
+    cpu::write(&out, args, threads, |row, v| x.numbers(row, 0, v));
 }

@@ -9,6 +9,7 @@ pub mod binding;
 mod dequantize;
 mod expect;
 mod gemm;
+mod kinds;
 mod operation;
 #[cfg(feature = "gpu")]
 mod pieces;
@@ -28,24 +29,6 @@ pub use problem::{Entry, KernelInfo, entry};
 pub use quantize::{Quantize, QuantizeArgs, Rounding, Scaling};
 pub use real::{Real, TINY, U};
 pub use reduce::{Reduce, ReduceArgs};
-
-use crate::dtype::{Format, FormatError, Specials};
-
-/// Formats that stand for all the flexible ones in cases: fewer bits, no sign, no NaN, IEEE's specials in other places.
-pub(crate) const FLEXIBLE: [Format; 5] = [
-    Format::E2M3FN,
-    Format::E2M1FN,
-    flexible(Format::unsigned(4, 4, 8, Specials::None)),
-    flexible(Format::unsigned(5, 3, 15, Specials::Ieee)),
-    flexible(Format::signed(3, 3, 4, Specials::Fnuz)),
-];
-
-const fn flexible(f: Result<Format, FormatError>) -> Format {
-    match f {
-        Ok(f) => f,
-        Err(_) => panic!("internal: a format that cannot be"),
-    }
-}
 
 /// The registry. Nothing else enumerates operations.
 pub static OPERATIONS: &[Entry] = &[

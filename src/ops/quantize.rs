@@ -201,7 +201,7 @@ impl Operation for Quantize {
         use Granularity::{PerChannel, PerTensor, PerToken};
         let q = |shape: &[u32], g| Quantize::new(shape, DType::F32, Format::E4M3FN, g);
         let mut all = vec![];
-        for (i, f) in Format::ALL.into_iter().chain(super::FLEXIBLE).enumerate() {
+        for (i, f) in Format::ALL.into_iter().chain(super::kinds::FLEXIBLE).enumerate() {
             for data in [Data::Random, Data::SmallIntegers, Data::Specials] {
                 for overflow in [Overflow::Saturate, Overflow::Strict] {
                     let from = [DType::F32, DType::F16, DType::Bf16][i % 3];
@@ -239,7 +239,7 @@ impl Operation for Quantize {
                 }
             }
         }
-        for f in Format::ALL.into_iter().chain(super::FLEXIBLE) {
+        for f in Format::ALL.into_iter().chain(super::kinds::FLEXIBLE) {
             for scaling in [Scaling::Given, Scaling::Current] {
                 let op = Quantize { format: f, ..q(&[13, 21], PerToken) }.scaling(scaling);
                 all.push(Case::new(
@@ -250,7 +250,7 @@ impl Operation for Quantize {
                 ));
             }
         }
-        for (i, f) in Format::ALL.into_iter().chain(super::FLEXIBLE).enumerate() {
+        for (i, f) in Format::ALL.into_iter().chain(super::kinds::FLEXIBLE).enumerate() {
             let from = [DType::F32, DType::F16, DType::Bf16][i % 3];
             for data in [Data::Random, Data::SmallIntegers, Data::Specials] {
                 for overflow in [Overflow::Saturate, Overflow::Strict] {

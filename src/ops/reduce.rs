@@ -9,12 +9,12 @@ use crate::{
     cpu::{self, HostArgs, Threads},
     dtype::Format,
     scale::{Granularity, Scales},
-    tensor::{Draw, Element, Operand, rows, scales, values},
+    tensor::{Draw, Element, Operand, values},
 };
 #[cfg(feature = "gpu")]
 use crate::{
     gpu::{Capabilities, Params, Schedule, Stage, Tuning, Usage, bind},
-    ops::{binding, binding::StageBuilder},
+    ops::binding::{self, StageBuilder, in_groups},
     shader::shader,
     tensor::Layout,
 };
@@ -114,7 +114,7 @@ impl Operation for Reduce {
         use Granularity::{PerChannel, PerTensor, PerToken};
         let mut all = vec![];
         let kinds = [Element::F32, Element::F16, Element::BF16];
-        let coded = Format::ALL.into_iter().chain(super::FLEXIBLE).map(|f| Element::f8(f, PerToken));
+        let coded = Format::ALL.into_iter().chain(super::kinds::FLEXIBLE).map(|f| Element::f8(f, PerToken));
         for from in kinds.into_iter().chain(coded) {
             for data in [Data::Random, Data::SmallIntegers, Data::Specials] {
                 let op = Reduce::amax([6, 41], from, PerToken);
@@ -157,7 +157,7 @@ fn schedule(o: &Reduce, _: &Tuning, caps: &Capabilities) -> Schedule {
 
 #[cfg(feature = "gpu")]
 fn amax_of(x: &Layout) -> StageBuilder {
-    StageBuilder::new(shader!("reduce/amax.wgsl")).operand("x", 1, x.element()).scale("x", 2, x.element())
+    StageBuilder::new(shader!("reduce/amax.wgsl")).input("x", 1, 2, x.element())
 }
 
 #[cfg(feature = "gpu")]
@@ -166,19 +166,13 @@ fn amax_stage(stage: StageBuilder, x: &Layout, granularity: Granularity, caps: &
     let stage = if per_tensor { stage.define("OUT_PER_TENSOR") } else { stage };
     let groups = granularity.groups(x.shape()).expect("validated") as u32;
     let to = granularity.map(x.shape());
-    let from = x.group_map();
-    let params = Params::new(&[
-        ("cols", x.cols()),
-        ("x_quads", x.row_quads()),
-        ("x_row_stride", from.row_stride),
-        ("x_row_groups", from.row_groups),
-        ("x_col_stride", from.col_stride),
-        ("x_col_groups", from.col_groups),
-        ("out_groups", groups),
-        ("out_row_stride", to.row_stride),
-        ("out_row_groups", to.row_groups),
-        ("out_by_column", to.by_column().into()),
-    ]);
+    let params =
+        Params::new(&[("cols", x.cols()), ("x_quads", x.row_quads())]).and(&in_groups!("x", x)).and(&[
+            ("out_groups", groups),
+            ("out_row_stride", to.row_stride),
+            ("out_row_groups", to.row_groups),
+            ("out_by_column", to.by_column().into()),
+        ]);
     // One maximum per workgroup, where there is one for the tensor.
     let shared = if per_tensor { 4 } else { 0 };
     stage.stream(&[("x_origin", 1, x)], &params, shared, caps)
@@ -193,18 +187,11 @@ pub(crate) fn amax(x: &Layout, out: Element, caps: &Capabilities) -> Stage {
 
 fn run(o: &Reduce, args: &mut HostArgs<'_>, threads: Threads) {
     let [x, out] = o.operands().expect("validated").try_into().expect("two operands");
-    let (words, result) = (args.read(values("x")), args.write(values("out")));
+    let result = args.write(values("out"));
     let mut s = Scales::unit(o.granularity, out.layout.cols() as usize);
-    let map = o.granularity.map(&o.shape);
     let shape = (x.layout.rows() as usize, x.layout.cols() as usize);
-    let given = o.from.scaling().map(|_| x.layout.scales(args.read(scales("x"))));
-    let from = x.layout.group_map();
-    cpu::amax(shape, map, &mut s, threads, |row, v| {
-        rows::decode(&x.layout, words, row, 0, v);
-        if let Some(given) = &given {
-            given.apply(from, row, 0, v);
-        }
-    });
+    let x = cpu::Input::new(&x, args);
+    cpu::amax(shape, o.granularity.map(&o.shape), &mut s, threads, |row, v| x.numbers(row, 0, v));
     result.fill(0);
     for (g, r) in result.iter_mut().enumerate().take(s.groups()) {
         *r = s.amax_of(g).to_bits();

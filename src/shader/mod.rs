@@ -73,6 +73,7 @@ pub static LIBRARY: &[Shader] = &[
     shader!("lib/operand.wgsl"),
     shader!("lib/output.wgsl"),
     shader!("lib/philox.wgsl"),
+    shader!("lib/real.wgsl"),
     shader!("lib/record.wgsl"),
     shader!("lib/scale.wgsl"),
 ];

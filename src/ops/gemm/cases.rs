@@ -3,19 +3,16 @@
 use super::Gemm;
 use crate::{
     dtype::{Format, Overflow},
-    ops::{Activation, Case, Data, FLEXIBLE, Orientation, Purpose},
+    ops::{
+        Activation, Case, Data, Orientation, Purpose,
+        kinds::{FLEXIBLE, kinds, outs},
+    },
     scale::Granularity::{PerBlock, PerChannel, PerTensor, PerToken},
     tensor::{DType, Element},
 };
 
 fn e4m3(g: crate::scale::Granularity) -> Element {
     Element::f8(Format::E4M3FN, g)
-}
-
-/// Every kind of operand, 8-bit ones per tensor.
-fn kinds() -> Vec<Element> {
-    let coded = Format::ALL.map(|f| Element::f8(f, PerTensor));
-    [Element::F32, Element::F16, Element::BF16].into_iter().chain(coded).collect()
 }
 
 /// Every way A and B may lie, of every kind, at every odd shape; scales that leave the sum and scales that cannot.
@@ -158,15 +155,7 @@ pub(super) fn all() -> Vec<Case<Gemm>> {
         }
     }
     // Every output with every bias, and every activation into a wide and a narrow one.
-    let outs = [
-        Element::F32,
-        Element::F16,
-        Element::BF16,
-        e4m3(PerTensor),
-        e4m3(PerToken),
-        e4m3(PerChannel { axis: 1 }),
-    ];
-    for out in outs {
+    for out in outs(1) {
         for bias in [None, Some(DType::F32), Some(DType::F16), Some(DType::Bf16)] {
             let op = Gemm { bias, ..Gemm::new(9, 18, 21).a(x).b(w).out(out) };
             let purpose = if bias == Some(DType::F32) { Purpose::Smoke } else { Purpose::Edge };

@@ -2,10 +2,9 @@
 
 use super::{Gemm, Scaled, scaled};
 use crate::{
-    cpu::{self, HostArgs, Threads, product},
+    cpu::{self, HostArgs, Input, Threads, product},
     ops::{Activation, Operation},
-    scale::Scales,
-    tensor::{self, Layout, rows, scales, values},
+    tensor,
 };
 
 /// Rows and columns of the output that are one piece of work, at most: enough that decoding A and B again for each
@@ -15,47 +14,17 @@ const TILE: usize = 1024;
 /// enough that its codes are read in long stretches.
 const PANEL: usize = 512;
 
-struct Operand<'a> {
-    layout: Layout,
-    words: &'a [u32],
-    scales: Option<Scales>,
-}
-
-impl<'a> Operand<'a> {
-    fn new(operands: &[tensor::Operand], args: &HostArgs<'a>, role: &'static str) -> Self {
-        let layout = operand(operands, role).layout.clone();
-        let scales = layout.element().scaling().map(|_| layout.scales(args.read(scales(role))));
-        Self { words: args.read(values(role)), scales, layout }
-    }
-
-    /// Numbers of one row from `col` on, not scaled.
-    fn codes(&self, row: usize, col: usize, out: &mut [f32]) {
-        rows::decode(&self.layout, self.words, row, col, out);
-        if self.scales.as_ref().is_some_and(Scales::lost_nan) {
-            out.fill(f32::NAN);
-        }
-    }
-
-    /// Numbers of one row from `col` on, each times its scale.
-    fn numbers(&self, row: usize, col: usize, out: &mut [f32]) {
-        self.codes(row, col, out);
-        if let Some(s) = &self.scales {
-            s.apply(s.granularity().map(self.layout.shape()), row, col, out);
-        }
-    }
-}
-
 /// One side of the product: lines along k, whichever way it lies.
 struct Side<'a> {
-    operand: Operand<'a>,
+    operand: Input<'a>,
     k: usize,
     k_rows: bool,
     scaled: Scaled,
 }
 
 impl<'a> Side<'a> {
-    fn new(operand: Operand<'a>, k: usize, k_rows: bool) -> Self {
-        Self { scaled: scaled(&operand.layout, k_rows), operand, k, k_rows }
+    fn new(operand: Input<'a>, k: usize, k_rows: bool) -> Self {
+        Self { scaled: scaled(operand.layout(), k_rows), operand, k, k_rows }
     }
 
     /// A stretch of a storage row as it enters the sum.
@@ -69,7 +38,7 @@ impl<'a> Side<'a> {
     /// So many lines of a batch, each from `first` on along k: dense rows of `depth`.
     fn decode(&self, batch: usize, line: usize, first: usize, depth: usize, out: &mut [f32]) {
         if !self.k_rows {
-            let extent = self.operand.layout.rows() as usize / self.batches();
+            let extent = self.operand.layout().rows() as usize / self.batches();
             for (i, out) in out.chunks_exact_mut(depth).enumerate() {
                 self.read(batch * extent + line + i, first, out);
             }
@@ -85,14 +54,14 @@ impl<'a> Side<'a> {
     }
 
     fn batches(&self) -> usize {
-        let shape = self.operand.layout.shape();
+        let shape = self.operand.layout().shape();
         shape[..shape.len() - 2].iter().product::<u32>() as usize
     }
 
     /// Scales that leave the sum, of every line of every batch; `None` where there are none.
     fn line_scales(&self) -> Option<Vec<f64>> {
-        let s = self.operand.scales.as_ref().filter(|_| self.scaled == Scaled::Lines)?;
-        let l = &self.operand.layout;
+        let s = self.operand.scales().filter(|_| self.scaled == Scaled::Lines)?;
+        let l = self.operand.layout();
         let (rows, cols) = (l.rows() as usize, l.cols() as usize);
         let map = s.granularity().map(l.shape());
         let of = |row, col| f64::from(s.scale_of(map.group(row, col)));
@@ -114,7 +83,7 @@ struct Epilogue<'a> {
     a: Option<Vec<f64>>,
     b: Option<Vec<f64>>,
     bias: Option<Vec<f32>>,
-    residual: Option<Operand<'a>>,
+    residual: Option<Input<'a>>,
     activation: Activation,
 }
 
@@ -147,7 +116,7 @@ impl Epilogue<'_> {
 pub(super) fn run(o: &Gemm, args: &mut HostArgs<'_>, threads: Threads) {
     let operands = o.operands().expect("validated");
     let (m, n, k) = (o.m as usize, o.n as usize, o.k as usize);
-    let read = |role| Operand::new(&operands, args, role);
+    let read = |role| Input::new(operand(&operands, role), args);
     let a = Side::new(read("a"), k, o.orientation.a_k_rows());
     let b = Side::new(read("b"), k, o.orientation.b_k_rows());
     let batches = o.batches();

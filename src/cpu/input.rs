@@ -1,0 +1,59 @@
+//! How CPU kernels begin: an operand as rows of numbers.
+
+use super::HostArgs;
+use crate::{
+    scale::Scales,
+    tensor::{Layout, Operand, rows, scales, values},
+};
+
+/// An operand that is read.
+#[derive(Clone, Debug)]
+pub struct Input<'a> {
+    layout: Layout,
+    words: &'a [u32],
+    scales: Option<Scales>,
+}
+
+impl<'a> Input<'a> {
+    /// The memory of this operand.
+    ///
+    /// # Panics
+    /// As [`HostArgs::read`].
+    pub fn new(operand: &Operand, args: &HostArgs<'a>) -> Self {
+        let layout = operand.layout.clone();
+        let scales = layout.element().scaling().map(|_| layout.scales(args.read(scales(operand.role))));
+        Self { words: args.read(values(operand.role)), scales, layout }
+    }
+
+    /// Its layout.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// Its scales, if it has any.
+    pub fn scales(&self) -> Option<&Scales> {
+        self.scales.as_ref()
+    }
+
+    /// Numbers of one row from `col` on, not scaled; all NaN where the record says that a NaN was lost.
+    ///
+    /// # Panics
+    /// As an index: if there is no such row, or the row has no such columns.
+    pub fn codes(&self, row: usize, col: usize, out: &mut [f32]) {
+        rows::decode(&self.layout, self.words, row, col, out);
+        if self.scales.as_ref().is_some_and(Scales::lost_nan) {
+            out.fill(f32::NAN);
+        }
+    }
+
+    /// Numbers of one row from `col` on, code × scale.
+    ///
+    /// # Panics
+    /// As [`codes`](Self::codes).
+    pub fn numbers(&self, row: usize, col: usize, out: &mut [f32]) {
+        self.codes(row, col, out);
+        if let Some(s) = &self.scales {
+            s.apply(self.layout.group_map(), row, col, out);
+        }
+    }
+}

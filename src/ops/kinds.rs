@@ -1,0 +1,36 @@
+//! Kinds of element that cases of every operation go through.
+
+use crate::{
+    dtype::{Format, FormatError, Specials},
+    scale::Granularity::{PerChannel, PerTensor, PerToken},
+    tensor::Element,
+};
+
+/// Every kind of operand, 8-bit ones per tensor.
+pub(crate) fn kinds() -> Vec<Element> {
+    let coded = Format::ALL.map(|f| Element::f8(f, PerTensor));
+    [Element::F32, Element::F16, Element::BF16].into_iter().chain(coded).collect()
+}
+
+/// Every kind of output whose last axis is this one: 8-bit ones at every granularity that is computed.
+pub(crate) fn outs(axis: u8) -> [Element; 6] {
+    let e4m3 = |g| Element::f8(Format::E4M3FN, g);
+    let coded = [PerTensor, PerToken, PerChannel { axis }].map(e4m3);
+    [Element::F32, Element::F16, Element::BF16, coded[0], coded[1], coded[2]]
+}
+
+/// Formats that stand for all the flexible ones in cases: fewer bits, no sign, no NaN, IEEE's specials in other places.
+pub(crate) const FLEXIBLE: [Format; 5] = [
+    Format::E2M3FN,
+    Format::E2M1FN,
+    flexible(Format::unsigned(4, 4, 8, Specials::None)),
+    flexible(Format::unsigned(5, 3, 15, Specials::Ieee)),
+    flexible(Format::signed(3, 3, 4, Specials::Fnuz)),
+];
+
+const fn flexible(f: Result<Format, FormatError>) -> Format {
+    match f {
+        Ok(f) => f,
+        Err(_) => panic!("internal: a format that cannot be"),
+    }
+}
