@@ -7,12 +7,13 @@ use super::{
 use crate::{
     arguments,
     cpu::{self, HostArgs, Threads},
-    dtype::{Format, Overflow},
+    dtype::Format,
     scale::Granularity,
     tensor::{DType, Element, Operand},
 };
 #[cfg(feature = "gpu")]
 use crate::{
+    dtype::Overflow,
     gpu::{Capabilities, Params, Schedule, Tuning},
     ops::binding::{StageBuilder, in_groups},
     shader::shader,
