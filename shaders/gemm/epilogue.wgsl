@@ -1,17 +1,17 @@
 // out = act(alpha * s_a * s_b * acc + bias + residual), one quad of a row at a time, and the NaN that arithmetic may
-// have lost.
+// have lost. Its sides give the scales of their lines.
 #import lib/bits.wgsl
 #import lib/activation.wgsl
-#import gemm/side.wgsl x=a X=A at=1 scales=2 extent=m
-#import gemm/side.wgsl x=b X=B at=3 scales=4 extent=cols
+#import gemm/params.wgsl
 #import lib/output.wgsl x=out X=OUT at=6 record=7
 #ifdef RESIDUAL
 #import lib/operand.wgsl x=residual X=RESIDUAL at=5
 #import lib/scale.wgsl x=residual X=RESIDUAL at=9
 #endif
 
-@group(0) @binding(8) var<storage, read> prologue: array<u32>;
-
+#ifdef BIAS_VALUES
+#import lib/operand.wgsl x=bias X=BIAS at=8
+#endif
 // What operands decoded by way of f16 leave out; a power of two.
 override FOLD: f32 = 1.0;
 
@@ -49,10 +49,20 @@ fn b_scales_of(batch: u32, col: u32) -> vec4<f32> {
 }
 #endif
 
-fn finish(batch: u32, sides: vec2<u32>, row: u32, quad: u32, sum: vec4<f32>) {
+// Where a batch of the output lies: its rows, and quads of its columns.
+fn out_row_of(batch: u32, row: u32) -> u32 {
+    return batch * params.batch_rows + row;
+}
+
+fn out_quad_of(batch: u32, quad: u32) -> u32 {
+    return batch * params.batch_quads + quad;
+}
+
+// `sides` are the batches of A and B, `before` what is NaN already, `bias` bits of f32, zero where there is none.
+fn conclude(batch: u32, sides: vec2<u32>, row: u32, quad: u32, sum: vec4<f32>, before: vec4<bool>, bias: vec4<u32>) {
     let acc = sum * FOLD;
     var v = acc;
-    var lost = vec4(false);
+    var lost = before;
 #ifdef RESCALE
     var f = Factor(vec4(1.0), vec4(0));
 #ifdef A_SCALES_LINES
@@ -78,19 +88,14 @@ fn finish(batch: u32, sides: vec2<u32>, row: u32, quad: u32, sum: vec4<f32>) {
     v = acc * bitcast<f32>(params.alpha);
 #endif
 #endif
-    let col = min(vec4(4u * quad) + vec4(0u, 1u, 2u, 3u), vec4(params.cols - 1u));
-    let b_nan = vec4(params.b_flags + sides.y * params.cols) + col;
-    let flags = vec4(prologue[sides.x * params.m + row])
-        | vec4(prologue[b_nan.x], prologue[b_nan.y], prologue[b_nan.z], prologue[b_nan.w]);
-    lost |= flags != vec4(0u);
 #ifdef BIAS
-    let at = vec4(params.bias) + col;
-    let bias = vec4(prologue[at.x], prologue[at.y], prologue[at.z], prologue[at.w]);
     v += bitcast<vec4<f32>>(bias);
     lost |= is_nan(bias);
 #endif
+    let out_row = out_row_of(batch, row);
+    let out_quad = out_quad_of(batch, quad);
 #ifdef RESIDUAL
-    let residual = residual_bits((batch * params.m + row) * params.residual_quads + quad - params.residual_origin);
+    let residual = residual_bits(out_row * params.residual_quads + out_quad - params.residual_origin);
     lost |= is_nan(residual);
 #ifdef RESIDUAL_SCALED
     lost |= vec4(residual_lost_nan());
@@ -101,5 +106,5 @@ fn finish(batch: u32, sides: vec2<u32>, row: u32, quad: u32, sum: vec4<f32>) {
 #endif
     // Inf - Inf and the like, where the driver computes them.
     lost |= is_nan(bitcast<vec4<u32>>(acc)) | is_nan(bitcast<vec4<u32>>(v));
-    out_write(batch * params.m + row, quad, select(bitcast<vec4<u32>>(activate(v)), vec4(QUIET_NAN), lost));
+    out_write(out_row, out_quad, select(bitcast<vec4<u32>>(activate(v)), vec4(QUIET_NAN), lost));
 }

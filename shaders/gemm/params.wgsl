@@ -1,9 +1,11 @@
 // One product, or one piece of it: batches, rows and columns from `first` to before `end`.
 struct Params {
+    // Lines of A and of B in a batch, along k: `taps` stretches of `k_quads` quads, k numbers, each a row of the storage.
     m: u32,
-    cols: u32,
+    n: u32,
     k: u32,
     k_quads: u32,
+    taps: u32,
     batch_first: u32,
     batch_end: u32,
     row_first: u32,
@@ -12,6 +14,12 @@ struct Params {
     col_first: u32,
     col_tiles: u32,
     tiles: u32,
+    // Columns of the output; how many rows and quads of columns a batch lies behind the one before; quads of columns that a
+    // batch writes, padding included.
+    cols: u32,
+    batch_rows: u32,
+    batch_quads: u32,
+    col_quads: u32,
     // Batches of the output as up to four axes, and how far a step along each goes in A and in B: 0 where it is shared.
     batch_1: u32,
     batch_2: u32,
@@ -56,6 +64,25 @@ struct Params {
     b_items: u32,
     // Bits of an f32.
     alpha: u32,
+#ifdef PATCHES
+    // Where A is patches of images: conv2d/patch.wgsl. Extents of input and output, and of what meets them.
+    height: u32,
+    width: u32,
+    out_height: u32,
+    out_width: u32,
+    kernel_width: u32,
+    stride_y: u32,
+    stride_x: u32,
+    pad_top: u32,
+    pad_left: u32,
+    dilation_y: u32,
+    dilation_x: u32,
+    // Groups, 32 to a word; channels in and out of each.
+    groups: u32,
+    group_words: u32,
+    group_in: u32,
+    group_out: u32,
+#endif
 }
 @group(0) @binding(0) var<uniform> params: Params;
 

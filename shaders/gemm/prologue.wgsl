@@ -1,10 +1,16 @@
 // What the product needs to know first: which lines of A and B hold a NaN, since arithmetic need not carry it, and
-// the bias in f32. One workgroup per row of the storage, or quad of columns where lines are columns; those of A first,
-// then B's, then one for each workgroup's worth of bias. An 8-bit operand whose record says that it has no NaN is not
-// read.
+// the bias in f32. One workgroup per line, or quad of columns where lines are columns; those of A first, then B's, then
+// one for each workgroup's worth of bias. An 8-bit operand whose record says that it has no NaN is not read. Where A is
+// patches, a line holds what its pixels do: conv2d/pixels.wgsl.
 #import lib/grid.wgsl
+#ifdef PATCHES
+#import lib/scale.wgsl x=a X=A at=2
+#import conv2d/pixel.wgsl
+@group(0) @binding(1) var<storage, read> pixels: array<u32>;
+#else
 #import gemm/side.wgsl x=a X=A at=1 scales=2 extent=m
-#import gemm/side.wgsl x=b X=B at=3 scales=4 extent=cols
+#endif
+#import gemm/side.wgsl x=b X=B at=3 scales=4 extent=n
 #ifdef BIAS
 #import lib/operand.wgsl x=bias X=BIAS at=5
 #endif
@@ -55,6 +61,15 @@ fn bits(v: vec4<bool>) -> u32 {
 // Columns of the item's quads that hold a NaN, as this lane sees them.
 fn scan_a(item: u32, lane: u32) -> u32 {
     var seen = 0u;
+#ifdef PATCHES
+    // Groups, 32 at a time, of a line of output pixels.
+    for (var tap = lane; tap < params.taps; tap += WORKGROUP) {
+        let row = pixel_of(vec4(item / params.group_words), tap).x;
+        if row != OUTSIDE {
+            seen |= pixels[row * params.group_words + item % params.group_words];
+        }
+    }
+#else
 #ifdef A_K_ROWS
     let quads = (params.m + 3u) / 4u;
     for (var k = lane; k < params.k; k += WORKGROUP) {
@@ -65,25 +80,31 @@ fn scan_a(item: u32, lane: u32) -> u32 {
         seen |= bits(a_nan(item * params.a_quads + quad - params.a_origin));
     }
 #endif
+#endif
     return seen;
 }
 
 fn scan_b(item: u32, lane: u32) -> u32 {
     var seen = 0u;
 #ifdef B_K_ROWS
-    let quads = (params.cols + 3u) / 4u;
+    let quads = (params.n + 3u) / 4u;
     for (var k = lane; k < params.k; k += WORKGROUP) {
         seen |= bits(b_nan((item / quads * params.k + k) * params.b_quads + item % quads - params.b_origin));
     }
 #else
-    for (var quad = lane; quad < params.k_quads; quad += WORKGROUP) {
-        seen |= bits(b_nan(item * params.b_quads + quad - params.b_origin));
+    // All taps in a row, padding included: it is zero.
+    let line = params.taps * params.b_quads;
+    for (var quad = lane; quad < line; quad += WORKGROUP) {
+        seen |= bits(b_nan(item * line + quad - params.b_origin));
     }
 #endif
     return seen;
 }
 
 fn note_a(item: u32, seen: u32) {
+#ifdef PATCHES
+    prologue[item] = seen;
+#else
 #ifdef A_K_ROWS
     let quads = (params.m + 3u) / 4u;
     for (var i = 0u; i < min(4u, params.m - item % quads * 4u); i++) {
@@ -92,13 +113,14 @@ fn note_a(item: u32, seen: u32) {
 #else
     prologue[item] = min(seen, 1u);
 #endif
+#endif
 }
 
 fn note_b(item: u32, seen: u32) {
 #ifdef B_K_ROWS
-    let quads = (params.cols + 3u) / 4u;
-    for (var i = 0u; i < min(4u, params.cols - item % quads * 4u); i++) {
-        prologue[params.b_flags + item / quads * params.cols + item % quads * 4u + i] = (seen >> i) & 1u;
+    let quads = (params.n + 3u) / 4u;
+    for (var i = 0u; i < min(4u, params.n - item % quads * 4u); i++) {
+        prologue[params.b_flags + item / quads * params.n + item % quads * 4u + i] = (seen >> i) & 1u;
     }
 #else
     prologue[params.b_flags + item] = min(seen, 1u);
@@ -115,7 +137,7 @@ fn main(
     let of_a = item < params.a_items;
     let of_b = !of_a && item < params.a_items + params.b_items;
     if (of_a || of_b) && may_have_nan(of_a) {
-        var seen = select(0u, 15u, lost_nan(of_a));
+        var seen = select(0u, 0xffffffffu, lost_nan(of_a));
         if of_a {
             seen |= scan_a(params.a_first + item, lane);
         } else {

@@ -1,5 +1,5 @@
-// One side of the product, `$x`: `params.$extent` rows of A or columns of B, each a line along k. A line is a row of
-// the storage, or with `$X_K_ROWS` a column of it. Bindings: values `$at`, scales `$scales`.
+// One side of the product, `$x`: `params.$extent` lines along k, rows of A or columns of B. A line is so many rows of
+// the storage as there are taps, or with `$X_K_ROWS` a column of it. Bindings: values `$at`, scales `$scales`.
 #import lib/operand.wgsl x=$x X=$X at=$at
 #import lib/scale.wgsl x=$x X=$X at=$scales
 #import gemm/params.wgsl
@@ -14,29 +14,35 @@ fn $x_numbers(row: u32, quad: u32) -> vec4<f32> {
 #endif
 }
 
-// Lines `line` to `line + 3` (a multiple of 4) at four k: column i is k = 4 * k_quad + i, zero where there is none.
-// Lines beyond the last are read as some other one.
-fn $x_block(batch: u32, line: u32, k_quad: u32) -> mat4x4<f32> {
+// Where lines `line` to `line + 3` (a multiple of 4) lie at this tap: what `$x_block` takes. Lines beyond the last are
+// read as some other one.
+fn $x_lines(batch: u32, line: u32, tap: u32) -> vec4<u32> {
+    let last = params.$extent - 1u;
 #ifdef $X_K_ROWS
-    let quad = min(line, params.$extent - 1u) / 4u;
+    return vec4(batch * params.k, min(line, last) / 4u, 0u, 0u);
+#else
+    return (vec4(batch * params.$extent) + min(vec4(line) + vec4(0u, 1u, 2u, 3u), vec4(last))) * params.taps + vec4(tap);
+#endif
+}
+
+// Four lines at four k: column i is k = 4 * k_quad + i, zero where there is none.
+fn $x_block(batch: u32, lines: vec4<u32>, k_quad: u32) -> mat4x4<f32> {
+#ifdef $X_K_ROWS
     let last = params.k - 1u;
     let k = 4u * k_quad;
-    let row = batch * params.k;
     return mat4x4(
-        select(vec4<f32>(), $x_numbers(row + min(k, last), quad), k <= last),
-        select(vec4<f32>(), $x_numbers(row + min(k + 1u, last), quad), k + 1u <= last),
-        select(vec4<f32>(), $x_numbers(row + min(k + 2u, last), quad), k + 2u <= last),
-        select(vec4<f32>(), $x_numbers(row + min(k + 3u, last), quad), k + 3u <= last),
+        select(vec4<f32>(), $x_numbers(lines.x + min(k, last), lines.y), k <= last),
+        select(vec4<f32>(), $x_numbers(lines.x + min(k + 1u, last), lines.y), k + 1u <= last),
+        select(vec4<f32>(), $x_numbers(lines.x + min(k + 2u, last), lines.y), k + 2u <= last),
+        select(vec4<f32>(), $x_numbers(lines.x + min(k + 3u, last), lines.y), k + 3u <= last),
     );
 #else
     // Padding is zero.
-    let last = params.$extent - 1u;
-    let row = batch * params.$extent;
     return transpose(mat4x4(
-        $x_numbers(row + min(line, last), k_quad),
-        $x_numbers(row + min(line + 1u, last), k_quad),
-        $x_numbers(row + min(line + 2u, last), k_quad),
-        $x_numbers(row + min(line + 3u, last), k_quad),
+        $x_numbers(lines.x, k_quad),
+        $x_numbers(lines.y, k_quad),
+        $x_numbers(lines.z, k_quad),
+        $x_numbers(lines.w, k_quad),
     ));
 #endif
 }
@@ -48,7 +54,7 @@ fn $x_line_scale(batch: u32, line: u32) -> f32 {
 #ifdef $X_K_ROWS
     return $x_scale_at(batch * params.k, at);
 #else
-    return $x_scale_at(batch * params.$extent + at, 0u);
+    return $x_scale_at((batch * params.$extent + at) * params.taps, 0u);
 #endif
 }
 #endif

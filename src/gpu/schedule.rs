@@ -206,6 +206,14 @@ fn within(what: impl Into<String>, needed: u64, limit: u64) -> Result<(), Refusa
 }
 
 impl Schedule {
+    /// The same with other buffers at its bindings.
+    pub(crate) fn rebind(mut self, slot: impl Fn(Slot) -> Slot) -> Self {
+        for b in self.stages.iter_mut().flat_map(|s| &mut s.bindings) {
+            b.slot = slot(b.slot);
+        }
+        self
+    }
+
     /// Every check that needs no device: binding budget, slots and access, workgroup and its memory, buffer and grid
     /// sizes.
     ///

@@ -47,3 +47,28 @@ pub(crate) fn unscaled(
         }
     }
 }
+
+/// What products multiply: products of codes must be exact and normal in f32.
+pub(crate) fn expect_factor(op: &'static str, what: &'static str, e: Element) -> Result<(), DescriptorError> {
+    expect_number(op, what, e)?;
+    let Some(f) = e.format().filter(|f| !f.is_f32_safe()) else { return Ok(()) };
+    let expected = "a format whose products are exact and normal in f32: magnitudes in [2^-63, 2^64)";
+    let got = format!("{f}, from {:e} to {:e}", f.min_positive_subnormal(), f.max());
+    Err(DescriptorError::new(op, what, expected, got))
+}
+
+/// Numbers with one scale at most: a uniform, which costs no storage binding.
+pub(crate) fn expect_per_tensor(
+    op: &'static str,
+    what: &'static str,
+    e: Element,
+) -> Result<(), DescriptorError> {
+    expect_number(op, what, e)?;
+    match e.scaling() {
+        None | Some(Granularity::PerTensor) => Ok(()),
+        Some(g) => {
+            let expected = "f32, f16, bf16, or an 8-bit format scaled per tensor";
+            Err(DescriptorError::new(op, what, expected, g.to_string()))
+        }
+    }
+}

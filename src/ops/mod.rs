@@ -6,6 +6,7 @@
 mod activation;
 #[cfg(feature = "gpu")]
 pub mod binding;
+mod conv2d;
 mod dequantize;
 mod expect;
 mod gemm;
@@ -19,6 +20,7 @@ mod real;
 mod reduce;
 
 pub use activation::Activation;
+pub use conv2d::{Conv2d, Conv2dArgs, Images};
 pub use dequantize::{Dequantize, DequantizeArgs};
 pub use gemm::{Gemm, GemmArgs, Orientation};
 pub use operation::{
@@ -37,4 +39,5 @@ pub static OPERATIONS: &[Entry] = &[
     entry::<Dequantize>(),
     entry::<Reduce>(),
     entry::<Gemm>(),
+    entry::<Conv2d>(),
 ];

@@ -107,6 +107,12 @@ impl Real {
     }
 }
 
+/// Whether a driver that takes an operand below 2⁻¹²⁶ for zero makes NaN of x · y, as it may: 0 · Inf.
+pub(crate) fn spoils(x: f64, y: f64) -> bool {
+    let tiny = |v: f64| v != 0.0 && v.abs() < TINY;
+    (tiny(x) && y.is_infinite()) || (x.is_infinite() && tiny(y))
+}
+
 impl Neg for Real {
     type Output = Self;
     fn neg(self) -> Self {

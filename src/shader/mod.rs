@@ -62,9 +62,13 @@ pub const FP8: &str = concat!(
 
 /// The files that any shader may import.
 pub static LIBRARY: &[Shader] = &[
+    shader!("conv2d/direct.wgsl"),
+    shader!("conv2d/patch.wgsl"),
+    shader!("conv2d/pixel.wgsl"),
     shader!("gemm/epilogue.wgsl"),
     shader!("gemm/params.wgsl"),
     shader!("gemm/side.wgsl"),
+    shader!("gemm/sides.wgsl"),
     shader!("lib/activation.wgsl"),
     shader!("lib/bits.wgsl"),
     shader!("lib/fp8.wgsl"),

@@ -6,7 +6,7 @@ use std::ops::Range;
 /// One axis of batches: its extent, and how many matrices further its next index lies in A and in B, 0 where they
 /// share one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Axis {
+pub(in crate::ops) struct Axis {
     pub extent: u32,
     pub a: u32,
     pub b: u32,

@@ -14,6 +14,12 @@ const TILE: usize = 1024;
 /// enough that its codes are read in long stretches.
 const PANEL: usize = 512;
 
+/// What a product multiplies: lines along k.
+pub(in crate::ops) trait Lines: Sync {
+    /// Lines of a batch from `line` on, each from `first` on along k: dense rows of `depth`, as many as fill `out`.
+    fn decode(&self, batch: usize, line: usize, first: usize, depth: usize, out: &mut [f32]);
+}
+
 /// One side of the product: lines along k, whichever way it lies.
 struct Side<'a> {
     operand: Input<'a>,
@@ -35,24 +41,6 @@ impl<'a> Side<'a> {
         }
     }
 
-    /// So many lines of a batch, each from `first` on along k: dense rows of `depth`.
-    fn decode(&self, batch: usize, line: usize, first: usize, depth: usize, out: &mut [f32]) {
-        if !self.k_rows {
-            let extent = self.operand.layout().rows() as usize / self.batches();
-            for (i, out) in out.chunks_exact_mut(depth).enumerate() {
-                self.read(batch * extent + line + i, first, out);
-            }
-            return;
-        }
-        let mut row = vec![0.0; out.len() / depth];
-        for k in 0..depth {
-            self.read(batch * self.k + first + k, line, &mut row);
-            for (out, v) in out.chunks_exact_mut(depth).zip(&row) {
-                out[k] = *v;
-            }
-        }
-    }
-
     fn batches(&self) -> usize {
         let shape = self.operand.layout().shape();
         shape[..shape.len() - 2].iter().product::<u32>() as usize
@@ -70,6 +58,25 @@ impl<'a> Side<'a> {
         } else {
             (0..rows).map(|row| of(row, 0)).collect()
         })
+    }
+}
+
+impl Lines for Side<'_> {
+    fn decode(&self, batch: usize, line: usize, first: usize, depth: usize, out: &mut [f32]) {
+        if !self.k_rows {
+            let extent = self.operand.layout().rows() as usize / self.batches();
+            for (i, out) in out.chunks_exact_mut(depth).enumerate() {
+                self.read(batch * extent + line + i, first, out);
+            }
+            return;
+        }
+        let mut row = vec![0.0; out.len() / depth];
+        for k in 0..depth {
+            self.read(batch * self.k + first + k, line, &mut row);
+            for (out, v) in out.chunks_exact_mut(depth).zip(&row) {
+                out[k] = *v;
+            }
+        }
     }
 }
 
@@ -146,7 +153,7 @@ pub(super) fn run(o: &Gemm, args: &mut HostArgs<'_>, threads: Threads) {
     });
     let tiles = threads.for_each(tiles, |(batch, row, col)| {
         let (rows, cols) = (down.min(m - row), across.min(n - col));
-        let mut v = multiply(&a, &b, batches.sides(batch), (row, col), (rows, cols));
+        let mut v = multiply((&a, &b), k, batches.sides(batch), (row, col), (rows, cols));
         if coded {
             for (i, v) in v.chunks_exact_mut(cols).enumerate() {
                 finish(batch, row + i, col, v);
@@ -169,14 +176,13 @@ pub(super) fn run(o: &Gemm, args: &mut HostArgs<'_>, threads: Threads) {
 }
 
 /// Σₖ a · b of one tile of the output, by panels along k.
-fn multiply(
-    a: &Side<'_>,
-    b: &Side<'_>,
+pub(in crate::ops) fn multiply(
+    (a, b): (&impl Lines, &impl Lines),
+    k: usize,
     (of_a, of_b): (usize, usize),
     (row, col): (usize, usize),
     (rows, cols): (usize, usize),
 ) -> Vec<f32> {
-    let k = a.k;
     let mut out = vec![0.0; rows * cols];
     let (mut pa, mut pb) = (vec![0.0; rows * PANEL.min(k)], vec![0.0; cols * PANEL.min(k)]);
     for first in (0..k).step_by(PANEL) {

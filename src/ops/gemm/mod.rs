@@ -1,13 +1,15 @@
 //! `gemm`: matrix products with an epilogue.
 
-mod batch;
+pub(in crate::ops) mod batch;
 mod cases;
-mod cpu;
+pub(in crate::ops) mod cpu;
 #[cfg(feature = "gpu")]
-mod gpu;
+pub(in crate::ops) mod gpu;
 mod orientation;
 #[cfg(feature = "gpu")]
-mod pieces;
+pub(in crate::ops) mod pieces;
+#[cfg(feature = "gpu")]
+pub(in crate::ops) mod product;
 #[cfg(test)]
 mod tests;
 
@@ -16,12 +18,12 @@ pub use orientation::Orientation;
 use super::{
     Activation, Arithmetic, Body, Case, Cost, DescriptorError, Inputs, Kernel, Operation, Outputs, Real,
     TINY,
-    expect::{expect_computed, expect_number, unscaled},
+    expect::{expect_computed, expect_factor, expect_per_tensor, unscaled},
+    real::spoils,
 };
 use crate::{
     arguments,
     dtype::Overflow,
-    scale::Granularity,
     tensor::{DType, Draw, Element, Layout, Operand},
 };
 use batch::Batches;
@@ -218,17 +220,9 @@ impl Gemm {
     }
 }
 
-/// Products of codes must be exact and normal in f32.
-fn expect_factor(what: &'static str, e: Element) -> Result<(), DescriptorError> {
-    expect_number(Gemm::NAME, what, e)?;
-    let Some(f) = e.format().filter(|f| !f.is_f32_safe()) else { return Ok(()) };
-    let expected = "a format whose products are exact and normal in f32: magnitudes in [2^-63, 2^64)";
-    Err(Gemm::fail(what, expected, format!("{f}, from {:e} to {:e}", f.min_positive_subnormal(), f.max())))
-}
-
 /// Where the scales of one side act.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Scaled {
+pub(in crate::ops) enum Scaled {
     /// There are none.
     No,
     /// Constant along k: on each result.
@@ -259,17 +253,6 @@ fn expect_alpha(alpha: f32) -> Result<(), DescriptorError> {
         return Ok(());
     }
     Err(Gemm::fail("alpha", "0, or a magnitude from 2^-100 to 2^100", alpha.to_string()))
-}
-
-/// 8-bit residuals have one scale: it costs no storage binding.
-fn expect_residual(e: Element) -> Result<(), DescriptorError> {
-    expect_number(Gemm::NAME, "residual", e)?;
-    match e.scaling() {
-        None | Some(Granularity::PerTensor) => Ok(()),
-        Some(g) => {
-            Err(Gemm::fail("residual", "f32, f16, bf16, or an 8-bit format scaled per tensor", g.to_string()))
-        }
-    }
 }
 
 impl Operation for Gemm {
@@ -318,8 +301,8 @@ impl Operation for Gemm {
             return Err(Self::fail("batch_b", expected, format!("{:?}", self.batch_b)));
         };
         expect_alpha(self.alpha)?;
-        expect_factor("a", self.a)?;
-        expect_factor("b", self.b)?;
+        expect_factor(Self::NAME, "a", self.a)?;
+        expect_factor(Self::NAME, "b", self.b)?;
         expect_computed(Self::NAME, "out", self.out)?;
         let shape = |batch: &[u32], rows, cols| [batch, &[rows, cols]].concat();
         let (m, n, k) = (self.m, self.n, self.k);
@@ -340,7 +323,7 @@ impl Operation for Gemm {
             all.push(operand("bias", vec![n], unscaled(Self::NAME, "bias", bias)?)?);
         }
         if let Some(residual) = self.residual {
-            expect_residual(residual)?;
+            expect_per_tensor(Self::NAME, "residual", residual)?;
             all.push(operand("residual", shape(&batch, m, n), residual)?);
         }
         let out = Operand::write("out", shape(&batch, m, n), self.out);
@@ -378,11 +361,7 @@ impl Operation for Gemm {
         let batches = self.batches();
         let alpha = Real::exact(self.alpha.into());
         let mut out = Vec::with_capacity(batches.count() as usize * m * n);
-        // A subnormal that a driver takes for zero makes NaN of Inf.
         let tiny = |v: f64| v != 0.0 && v.abs() < TINY;
-        let spoils = |x: Real, y: Real| {
-            (tiny(x.value) && y.value.is_infinite()) || (x.value.is_infinite() && tiny(y.value))
-        };
         let any_tiny = a.any(tiny) || b.any(tiny);
         for (of_a, of_b) in (0..batches.count() as usize).map(|i| batches.sides(i)) {
             for i in of_a * m..(of_a + 1) * m {
@@ -405,7 +384,8 @@ impl Operation for Gemm {
                         v = v + residual[out.len()];
                     }
                     let v = self.activation.real(v);
-                    let spoilt = any_tiny && a.real(i).zip(b.real(of_b * n + j)).any(|(x, y)| spoils(x, y));
+                    let spoilt = any_tiny
+                        && a.real(i).zip(b.real(of_b * n + j)).any(|(x, y)| spoils(x.value, y.value));
                     out.push(if spoilt { v.or_nan() } else { v });
                 }
             }

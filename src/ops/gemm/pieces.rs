@@ -1,6 +1,6 @@
 //! Products too large for one dispatch: by what a binding may show, and by how long a driver waits.
 
-use super::{Gemm, batch::Batches, gpu::Layouts};
+use super::{Gemm, batch::Batches, gpu::Layouts, product::Piece};
 use crate::{
     gpu::{Capabilities, DISPATCHES, Window},
     ops::pieces::{limit, window},
@@ -10,15 +10,7 @@ use std::ops::Range;
 
 /// Operations of one dispatch at most: below a second at 40 GFLOP/s, so that no operating system takes a slow device
 /// for a hung one.
-const WORK: u64 = 1 << 35;
-
-/// A part of the output.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Piece {
-    pub batches: Range<u32>,
-    pub rows: Range<u32>,
-    pub cols: Range<u32>,
-}
+pub(in crate::ops) const WORK: u64 = 1 << 35;
 
 /// A dispatch of the prologue: items of A and of B (see `gemm/prologue.wgsl`), and windows as `Cutter::windows` has them.
 pub(super) type Look = (Range<u32>, Range<u32>, Vec<(Window, u32)>);

@@ -1,0 +1,37 @@
+// What kernels without a product share: a quad of output channels per invocation, NaN looked for on the way, the epilogue
+// of the product.
+#import gemm/epilogue.wgsl
+#import conv2d/patch.wgsl
+#import gemm/side.wgsl x=b X=B at=3 scales=4 extent=n
+
+const FOUR = vec4<u32>(0u, 1u, 2u, 3u);
+
+// Which of a quad of a pixel's channels are NaN.
+fn a_nan_at(pixel: u32, quad: u32) -> vec4<bool> {
+    let inside = pixel != OUTSIDE;
+    return a_nan(select(0u, pixel * params.a_quads + quad - params.a_origin, inside)) & vec4(inside);
+}
+
+fn b_nan_at(row: u32, quad: u32) -> vec4<bool> {
+    return b_nan(row * params.b_quads + quad - params.b_origin);
+}
+
+// Whether an operand holds a NaN that none of its codes can be.
+fn lost_before() -> bool {
+    var lost = false;
+#ifdef A_SCALED
+    lost |= a_lost_nan();
+#endif
+#ifdef B_SCALED
+    lost |= b_lost_nan();
+#endif
+    return lost;
+}
+
+fn finish_pixel(pixel: u32, quad: u32, sum: vec4<f32>, lost: vec4<bool>) {
+    var bias = vec4(0u);
+#ifdef BIAS
+    bias = bias_bits(min(quad, params.bias_quads - 1u));
+#endif
+    conclude(0u, vec2(0u), pixel, quad, sum, lost, bias);
+}

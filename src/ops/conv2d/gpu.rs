@@ -1,0 +1,373 @@
+//! Convolution on the GPU: an implicit product by the main loops of GEMM, or straight from storage.
+
+use super::{Conv2d, Images};
+use crate::{
+    gpu::{Capabilities, DISPATCHES, Dispatch, Params, Schedule, Stage, Tuning, Usage, Window, bind},
+    ops::{
+        Gemm, Operation, Refusal,
+        binding::{LINEAR, StageBuilder, output_shared},
+        gemm::{
+            self, Scaled,
+            batch::Axis,
+            gpu::{register_variants, tiled_variants},
+            pieces::WORK,
+            product::{Part, Piece, Product, Side},
+        },
+        pieces::{limit, window},
+    },
+    scale::Granularity,
+    shader::shader,
+    tensor::{Element, Layout, Slot},
+};
+use std::ops::Range;
+
+/// NaN flags of the groups of every pixel.
+const PIXELS: Slot = Slot::Workspace(1);
+
+/// What products ask of a problem.
+fn accepts_product(o: &Conv2d) -> Result<(), Refusal> {
+    if o.sees_one_channel() {
+        return Err(Refusal::Unfit("kernels that see one channel are no product".to_owned()));
+    }
+    if o.groups > 1 && (!o.group_in().is_multiple_of(4) || !o.group_out().is_multiple_of(4)) {
+        let why = format!(
+            "groups of {} channels in and {} out: a product wants multiples of 4",
+            o.group_in(),
+            o.group_out()
+        );
+        return Err(Refusal::Unfit(why));
+    }
+    Ok(())
+}
+
+pub(super) fn register_tunings(o: &Conv2d, caps: &Capabilities) -> Result<Vec<Tuning>, Refusal> {
+    accepts_product(o).and(register_variants(caps))
+}
+
+pub(super) fn tiled_tunings(o: &Conv2d, _: &Capabilities) -> Result<Vec<Tuning>, Refusal> {
+    accepts_product(o).map(|()| tiled_variants())
+}
+
+fn direct_variants() -> Vec<Tuning> {
+    vec![Tuning::new("t64", &[("THREADS", 64)])]
+}
+
+pub(super) fn depthwise_tunings(o: &Conv2d, _: &Capabilities) -> Result<Vec<Tuning>, Refusal> {
+    if o.sees_one_channel() {
+        return Ok(direct_variants());
+    }
+    Err(Refusal::Unfit(format!("kernels see {} channels, not one", o.group_in())))
+}
+
+pub(super) fn grouped_tunings(o: &Conv2d, _: &Capabilities) -> Result<Vec<Tuning>, Refusal> {
+    if o.groups > 1 && !o.sees_one_channel() {
+        return Ok(direct_variants());
+    }
+    Err(Refusal::Unfit("no groups of several channels".to_owned()))
+}
+
+/// Layouts of a problem, images with their channels last.
+struct Layouts {
+    x: Layout,
+    w: Layout,
+    bias: Option<Layout>,
+    residual: Option<Layout>,
+    /// What the convolution itself writes: `out`, or f32 where that is turned afterwards.
+    out: Layout,
+}
+
+fn layouts(o: &Conv2d) -> Layouts {
+    let operands = o.operands().expect("validated");
+    let find = |role| operands.iter().find(|o| o.role == role).map(|o| o.layout.clone());
+    let last =
+        |size, channels, e| Layout::new(Images::Nhwc.shape(o.batch, size, channels), e).expect("validated");
+    let turned = o.out_images == Images::Nchw;
+    Layouts {
+        x: last([o.height, o.width], o.channels, o.x),
+        w: find("w").expect("an operand"),
+        bias: find("bias"),
+        residual: o.residual.map(|e| last(o.out_size(), o.out_channels, e)),
+        out: last(o.out_size(), o.out_channels, if turned { Element::F32 } else { o.out }),
+    }
+}
+
+/// Words that hold a bit for each group.
+fn group_words(o: &Conv2d) -> u32 {
+    o.groups.div_ceil(32)
+}
+
+/// What `gemm/params.wgsl` has of images.
+fn patches(o: &Conv2d) -> Params {
+    let [p, q] = o.out_size();
+    Params::new(&[
+        ("height", o.height),
+        ("width", o.width),
+        ("out_height", p),
+        ("out_width", q),
+        ("kernel_width", o.kernel[1]),
+        ("stride_y", o.stride[0]),
+        ("stride_x", o.stride[1]),
+        ("pad_top", o.padding[0]),
+        ("pad_left", o.padding[1]),
+        ("dilation_y", o.dilation[0]),
+        ("dilation_x", o.dilation[1]),
+        ("groups", o.groups),
+        ("group_words", group_words(o)),
+        ("group_in", o.group_in()),
+        ("group_out", o.group_out()),
+    ])
+}
+
+/// The problem as a product: a batch per group, each its own columns of the output.
+fn product<'l>(o: &Conv2d, l: &'l Layouts) -> Product<'l> {
+    let scaled = |layout: &Layout| match layout.element().scaling() {
+        None => Scaled::No,
+        Some(_) => Scaled::Lines,
+    };
+    let side = |layout: &'l Layout, k_rows| Side { layout, scaled: scaled(layout), k_rows };
+    let pixels = l.out.rows();
+    let axis = |extent| Axis { extent, a: 1, b: 1 };
+    Product {
+        a: side(&l.x, false),
+        b: side(&l.w, o.sees_one_channel()),
+        bias: l.bias.as_ref(),
+        residual: l.residual.as_ref(),
+        out: &l.out,
+        alpha: 1.0,
+        activation: o.activation,
+        overflow: o.overflow,
+        m: pixels,
+        n: o.group_out(),
+        k: o.group_in(),
+        taps: o.taps(),
+        batches: [axis(1), axis(1), axis(1), axis(o.groups)],
+        batch_rows: 0,
+        batch_quads: if o.groups > 1 { o.group_out() / 4 } else { 0 },
+        a_flags: pixels * group_words(o),
+        b_flags: o.out_channels,
+        patches: Some(patches(o)),
+    }
+}
+
+/// Cuts the rows of the output, pixel by pixel, by what bindings may show and how long a dispatch may take.
+struct Cutter<'l> {
+    o: &'l Conv2d,
+    l: &'l Layouts,
+    limit: u64,
+}
+
+impl Cutter<'_> {
+    /// Pixels of the input that these lines of output images need; lines of one image, or whole images.
+    fn needs(&self, lines: &Range<u32>) -> Range<u64> {
+        let (o, [p, _]) = (self.o, self.o.out_size());
+        let (first, last) = (lines.start / p, (lines.end - 1) / p);
+        let (mut top, mut bottom) = (0, o.height);
+        if first == last {
+            let of = |y: u32, tap: u32| (y * o.stride[0] + tap * o.dilation[0]).saturating_sub(o.padding[0]);
+            top = of(lines.start % p, 0).min(o.height - 1);
+            bottom = (of((lines.end - 1) % p, o.kernel[0] - 1) + 1).clamp(top + 1, o.height);
+        }
+        let row =
+            |image: u32, y: u32| (u64::from(image) * u64::from(o.height) + u64::from(y)) * u64::from(o.width);
+        row(first, top)..row(last, bottom)
+    }
+
+    fn windows(&self, lines: &Range<u32>) -> Vec<(Window, u32)> {
+        let q = u64::from(self.o.out_size()[1]);
+        let out = u64::from(lines.start) * q..u64::from(lines.end) * q;
+        let mut all = vec![(1, &self.l.x, self.needs(lines)), (6, &self.l.out, out.clone())];
+        all.extend(self.l.residual.as_ref().map(|r| (5, r, out)));
+        let large = all.into_iter().filter(|(_, l, _)| l.values_bytes() > self.limit);
+        large
+            .map(|(at, l, rows)| {
+                let quads = u64::from(l.row_quads());
+                window(at, l, rows.start * quads..rows.end * quads)
+            })
+            .collect()
+    }
+
+    fn fits(&self, lines: &Range<u32>) -> bool {
+        let extents = [lines.len() as u64, self.o.out_size()[1].into(), self.o.out_channels.into()];
+        let depth = [self.o.taps().into(), self.o.group_in().into()];
+        let work = extents.into_iter().chain(depth).fold(2u64, u64::saturating_mul);
+        work <= WORK && self.windows(lines).iter().all(|w| w.0.bytes <= self.limit)
+    }
+
+    /// Parts of the output, whole images or lines of one.
+    fn parts(&self, tile: (u32, u32)) -> Vec<Part> {
+        let [p, q] = self.o.out_size();
+        let all = 0..self.o.batch * p;
+        let whole = |images: u32| images * p;
+        let mut step = self.o.batch;
+        while step > 1
+            && !(0..all.end)
+                .step_by(whole(step) as usize)
+                .all(|l| self.fits(&(l..(l + whole(step)).min(all.end))))
+        {
+            step = step.div_ceil(2);
+        }
+        let image = |lines: Range<u32>| {
+            let mut step = p;
+            while step > 1
+                && !(0..p)
+                    .step_by(step as usize)
+                    .all(|y| self.fits(&(lines.start + y..lines.start + (y + step).min(p))))
+            {
+                step = step.div_ceil(2);
+            }
+            (lines.clone()).step_by(step as usize).map(move |l| l..(l + step).min(lines.end))
+        };
+        let pieces: Vec<Range<u32>> = if step > 1 || self.o.batch == 1 && self.fits(&all) {
+            all.clone().step_by(whole(step) as usize).map(|l| l..(l + whole(step)).min(all.end)).collect()
+        } else {
+            let images = (0..self.o.batch).map(|i| i * p..(i + 1) * p);
+            images.flat_map(image).take(DISPATCHES + 1).collect()
+        };
+        let part = |lines: Range<u32>| {
+            let windows = self.windows(&lines);
+            let batches = 0..self.o.groups;
+            let piece = Piece { batches, rows: lines.start * q..lines.end * q, cols: 0..self.o.group_out() };
+            Part::output(piece, tile, windows)
+        };
+        pieces.into_iter().map(part).collect()
+    }
+
+    /// Pixels of the input, as many at a time as a binding shows.
+    fn looks(&self) -> Vec<Part> {
+        let (x, words) = (&self.l.x, group_words(self.o));
+        let fit = (self.limit.saturating_sub(512) / x.row_bytes()).clamp(1, x.rows().into()) as u32;
+        let step = if x.values_bytes() <= self.limit { x.rows() } else { fit };
+        let part = |first: u32| {
+            let end = (first + step).min(x.rows());
+            let quads = u64::from(x.row_quads());
+            let windows =
+                (step < x.rows()).then(|| window(1, x, u64::from(first) * quads..u64::from(end) * quads));
+            let piece = Piece { batches: 0..1, rows: 0..1, cols: 0..1 };
+            let a_items = first * words..end * words;
+            Part { piece, tile: (1, 1), a_items, b_items: 0..0, windows: windows.into_iter().collect() }
+        };
+        (0..x.rows()).step_by(step as usize).take(DISPATCHES + 1).map(part).collect()
+    }
+}
+
+/// Roles of the problem for those of the product.
+fn renamed(schedule: Schedule) -> Schedule {
+    schedule.rebind(|slot| match slot {
+        Slot::Of("a", part) => Slot::Of("x", part),
+        Slot::Of("b", part) => Slot::Of("w", part),
+        other => other,
+    })
+}
+
+/// A 1×1 kernel that meets every pixel once, as GEMM; `None` for any other.
+fn pointwise(o: &Conv2d) -> Option<Gemm> {
+    let plain = o.taps() == 1 && o.stride == [1, 1] && o.padding == [0; 4] && o.groups == 1;
+    if !plain || o.x_images == Images::Nchw || o.out_images == Images::Nchw {
+        return None;
+    }
+    // Pixels are rows, whatever image they are of.
+    let out = match o.out.scaling() {
+        Some(Granularity::PerChannel { axis: 3 }) => {
+            Element::f8(o.out.format().expect("8-bit"), Granularity::PerChannel { axis: 1 })
+        }
+        Some(Granularity::PerChannel { .. }) => return None,
+        _ => o.out,
+    };
+    let gemm = Gemm::new(o.batch * o.height * o.width, o.out_channels, o.channels).a(o.x).b(o.w);
+    let gemm = Gemm { bias: o.bias, residual: o.residual, ..gemm };
+    Some(gemm.activation(o.activation).out(out).overflow(o.overflow))
+}
+
+/// The schedule of a product; `main` makes the stage of the parts that tiles of this size cut the output into.
+fn implicit(
+    o: &Conv2d,
+    caps: &Capabilities,
+    main: impl Fn(&Product<'_>, &dyn Fn((u32, u32)) -> Vec<Part>) -> Stage,
+) -> Schedule {
+    let l = layouts(o);
+    let p = product(o, &l);
+    let cutter = Cutter { o, l: &l, limit: limit(caps) };
+    let x = l.x.element();
+    // NaN of every pixel, then of every patch.
+    let looks = cutter.looks();
+    let dispatch =
+        |part: &Part| p.dispatch_of(part, (part.a_items.len() as u64).div_ceil(LINEAR.into()), caps);
+    let pixels = p
+        .side_a(StageBuilder::new(shader!("conv2d/pixels.wgsl")))
+        .bind(bind(3, PIXELS, Usage::Write))
+        .constant("WORKGROUP", LINEAR)
+        .build([LINEAR, 1, 1], 0, looks.iter().map(dispatch).collect());
+    let look = Part {
+        piece: Piece { batches: 0..1, rows: 0..1, cols: 0..1 },
+        tile: (1, 1),
+        a_items: 0..p.a_flags,
+        b_items: 0..p.b_flags,
+        windows: vec![],
+    };
+    let prologue = StageBuilder::new(shader!("gemm/prologue.wgsl")).define("PATCHES").scale("a", 2, x);
+    let prologue = prologue.bind(bind(1, PIXELS, Usage::Read));
+    let prologue = p.prologue(prologue, &[look], caps);
+    let main = main(&p, &|tile| cutter.parts(tile));
+    let words = u64::from(l.x.rows()) * u64::from(group_words(o));
+    let workspace = vec![p.workspace(), (4 * words).next_multiple_of(16)];
+    at_the_border(o, &l, [pixels, prologue, main], workspace, &p, caps)
+}
+
+/// The schedule with its images turned where their channels come first, roles as the problem has them.
+fn at_the_border(
+    o: &Conv2d,
+    l: &Layouts,
+    stages: impl IntoIterator<Item = Stage>,
+    workspace: Vec<u64>,
+    p: &Product<'_>,
+    caps: &Capabilities,
+) -> Schedule {
+    let _ = (o, l);
+    let stages = p.reset(caps).into_iter().chain(stages).collect();
+    renamed(Schedule { stages, workspace })
+}
+
+pub(super) fn register(o: &Conv2d, t: &Tuning, caps: &Capabilities) -> Schedule {
+    match pointwise(o) {
+        Some(gemm) => renamed(gemm::gpu::register(&gemm, t, caps)),
+        None => implicit(o, caps, |p, parts| p.register(t.get("THREADS"), parts, caps)),
+    }
+}
+
+pub(super) fn tiled(o: &Conv2d, t: &Tuning, caps: &Capabilities) -> Schedule {
+    match pointwise(o) {
+        Some(gemm) => renamed(gemm::gpu::tiled(&gemm, t, caps)),
+        None => implicit(o, caps, |p, parts| p.tiled((t.get("BM"), t.get("BN")), parts, caps)),
+    }
+}
+
+/// A kernel straight from storage, `rows` output pixels per invocation.
+fn direct(o: &Conv2d, stage: StageBuilder, rows: u32, t: &Tuning, caps: &Capabilities) -> Schedule {
+    let l = layouts(o);
+    // One batch: all output channels are lines of B.
+    let p = Product { n: o.out_channels, batch_quads: 0, ..product(o, &l) };
+    let threads = t.get("THREADS");
+    let mut stage = p.decoded(p.epilogue(p.side_b(p.side_a(stage))), caps).constant("THREADS", threads);
+    if let Some(bias) = &l.bias {
+        stage = stage.define("BIAS_VALUES").operand("bias", 8, bias.element());
+    }
+    let quads = u64::from(l.out.row_quads());
+    let dispatch = |part: &Part| -> Dispatch {
+        let items = u64::from((part.piece.rows.len() as u32).div_ceil(rows)) * quads;
+        p.dispatch_of(part, items.div_ceil(threads.into()), caps)
+    };
+    let parts = Cutter { o, l: &l, limit: limit(caps) }.parts((4, rows));
+    let dispatches = parts.iter().map(dispatch).collect();
+    let main = stage.build([threads, 1, 1], output_shared(l.out.element()), dispatches);
+    at_the_border(o, &l, [main], vec![], &p, caps)
+}
+
+pub(super) fn depthwise(o: &Conv2d, t: &Tuning, caps: &Capabilities) -> Schedule {
+    let stage = StageBuilder::new(shader!("conv2d/depthwise.wgsl"));
+    let stage = if o.group_out() > 1 { stage.define("MULTIPLIER") } else { stage };
+    direct(o, stage, 4, t, caps)
+}
+
+pub(super) fn grouped(o: &Conv2d, t: &Tuning, caps: &Capabilities) -> Schedule {
+    direct(o, StageBuilder::new(shader!("conv2d/grouped.wgsl")), 1, t, caps)
+}
