@@ -227,6 +227,18 @@ fn descriptors(t: &mut Table, ctx: &Context) {
         Error::Descriptor(..)
     );
     row!(t, ctx.plan_blocking(&Reduce::amax([6], Element::F32, block)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Permute::new([2, 3], Element::F32, [0, 0])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Permute::new([2, 3], Element::F32, [0, 1, 2])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Permute::new([2, 0], Element::F32, [1, 0])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Permute::transpose(1, 1 << 30, Element::F16)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Permute::transpose(2, 3, f8(PerToken))), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Permute::transpose(2, 3, f8(block))), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Permute::transpose(2, 3, f8(PerChannel { axis: 2 }))), Error::Descriptor(..));
+    row!(
+        t,
+        ctx.plan_blocking(&Permute::new([2; 7], Element::U32, [6, 5, 4, 3, 2, 1, 0])),
+        Error::Descriptor(..)
+    );
 }
 
 /// An operation of our own, whose kernels have the faults that those of the crate do not.

@@ -163,6 +163,20 @@ const SHADERS: &[(&str, &str, &str, &str)] = &[
     ("reduce", "plain", "bitcast<vec4<f32>>(code) * x_scales(row, quad)", "bitcast<vec4<f32>>(code)"),
     ("reduce", "plain", "out[i] = 0u;", ""),
     ("reduce", "plain", "if params.out_by_column != 0u {", "if params.out_by_column == 9u {"),
+    // Elements moved: an axis forgotten, a step of the neighbour, padding, half a word, a scale of the neighbour.
+    ("permute", "plain", "at += rest * params.x_4;", "at += rest * params.x_3;"),
+    ("permute", "plain", "at += rest % params.extent_1 * params.out_1;", ""),
+    ("permute", "plain", "return v & mask;", "return v;"),
+    ("permute", "plain", "kept == vec4(4u)", "kept >= vec4(3u)"),
+    ("permute", "plain", "if col + k < params.cols {", "{"),
+    ("permute", "plain", "at % per_word * 8u * SIZE", "k * 8u * SIZE"),
+    ("permute", "plain", "if g < params.out_groups {", "if g + 1u < params.out_groups {"),
+    ("permute", "plain", "if i < 4u {", "if i < 3u {"),
+    ("permute", "tiled", "tile[l * 33u + c + e]", "tile[l * 33u + c + (e ^ 1u)]"),
+    ("permute", "tiled", "(column + c) * params.x_step", "c * params.x_step"),
+    ("permute", "tiled", "(line + l) * params.out_line", "l * params.out_line"),
+    ("permute", "tiled", "if column + c < params.cols {", "{"),
+    ("permute", "tiled", "(params.lines + 31u) / 32u", "params.lines / 32u + 1u"),
 ];
 
 #[cfg(feature = "gpu")]

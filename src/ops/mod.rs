@@ -11,7 +11,9 @@ mod dequantize;
 mod expect;
 mod gemm;
 mod kinds;
+mod moves;
 mod operation;
+pub(crate) mod permute;
 #[cfg(feature = "gpu")]
 mod pieces;
 pub mod problem;
@@ -27,6 +29,7 @@ pub use operation::{
     Arguments, Arithmetic, Body, Case, Cost, Data, DescriptorError, Inputs, Kernel, Operation, Outputs,
     Purpose, Refusal, Slots,
 };
+pub use permute::{Permute, PermuteArgs};
 pub use problem::{Entry, KernelInfo, entry};
 pub use quantize::{Quantize, QuantizeArgs, Rounding, Scaling};
 pub use real::{Real, TINY, U};
@@ -40,4 +43,5 @@ pub static OPERATIONS: &[Entry] = &[
     entry::<Reduce>(),
     entry::<Gemm>(),
     entry::<Conv2d>(),
+    entry::<Permute>(),
 ];

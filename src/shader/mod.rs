@@ -80,4 +80,6 @@ pub static LIBRARY: &[Shader] = &[
     shader!("lib/real.wgsl"),
     shader!("lib/record.wgsl"),
     shader!("lib/scale.wgsl"),
+    shader!("lib/walk.wgsl"),
+    shader!("move/params.wgsl"),
 ];

@@ -79,6 +79,8 @@ pub struct Operand {
     pub overflow: Overflow,
     /// The operand whose seed rounds its codes stochastically; to nearest even without one.
     pub seed: Option<&'static str>,
+    /// The operand whose elements are moved here ([`moved_from`](Self::moved_from)).
+    pub moved: Option<&'static str>,
     /// How tests draw it.
     pub draw: Draw,
 }
@@ -97,6 +99,7 @@ impl Operand {
             scales: Access::Read,
             overflow: Overflow::Saturate,
             seed: None,
+            moved: None,
             draw: Draw::Normal,
         })
     }
@@ -126,6 +129,14 @@ impl Operand {
     #[must_use]
     pub fn stochastic(self, role: &'static str) -> Self {
         Self { seed: Some(role), ..self }
+    }
+
+    /// The same, every element one of the operand `role`, bits and all. Scales and inverse scales go along; so do amax and
+    /// flags, which were true of all of them: where fewer are taken, amax is an upper bound and a flag says what may be.
+    /// The reference gives places, the index of each element in `role` in row-major order.
+    #[must_use]
+    pub fn moved_from(self, role: &'static str) -> Self {
+        Self { moved: Some(role), scales: Access::Write, ..self }
     }
 
     /// The same, drawn otherwise by tests.

@@ -61,6 +61,22 @@ fn nearest(dtype: DType, code: &dyn Fn(Format, f64) -> u8, v: f64) -> f32 {
     }
 }
 
+/// Bits and scale of the elements at these places.
+pub(super) fn elements(t: &HostTensor, places: &[Real]) -> Vec<(u32, u32)> {
+    let (layout, map) = (t.layout(), t.layout().group_map());
+    let (cols, bytes) = (layout.cols() as usize, layout.element().dtype().bytes() as usize);
+    let rows: &[u8] = bytemuck::cast_slice(t.words());
+    let element = |place: &Real| {
+        let (row, col) = (place.value as usize / cols, place.value as usize % cols);
+        let at = row * layout.row_bytes() as usize + col * bytes;
+        let mut bits = [0; 4];
+        bits[..bytes].copy_from_slice(&rows[at..at + bytes]);
+        let scale = t.scales().map_or(1.0, |s| s.scale_of(map.group(row, col)));
+        (u32::from_le_bytes(bits), scale.to_bits())
+    };
+    places.iter().map(element).collect()
+}
+
 /// The numbers of an output as it will hold them, where that follows from them and the scales it is given.
 pub(super) fn stored(o: &Operand, given: &HostTensor, truth: &[Real]) -> Vec<f64> {
     if o.seed.is_some() || o.scales == Access::Write {
@@ -144,6 +160,45 @@ impl Comparison {
             self.record(o, given.scales().expect("scales as drawn"), s, got, &truth);
         }
         self.rms_ratio = if self.bounded == 0 { 0.0 } else { (self.squares / self.bounded as f64).sqrt() };
+    }
+
+    /// One output tensor whose elements are those of `from` at these places.
+    pub(super) fn moved(&mut self, o: &Operand, from: &HostTensor, got: &HostTensor, places: &[Real]) {
+        let cols = o.layout.cols() as usize;
+        let all: Vec<Real> = (0..o.layout.elements()).map(|i| Real::exact(i as f64)).collect();
+        assert_eq!(places.len(), all.len(), "internal: the reference of `{}` gives too few places", o.role);
+        self.elements += all.len();
+        let place = |i: usize| format!("`{}` [{}, {}]", o.role, i / cols, i % cols);
+        let both = elements(got, &all).into_iter().zip(elements(from, places));
+        for (i, (got, want)) in both.enumerate().filter(|(_, (got, want))| got != want) {
+            self.fail(place(i), format!("bits and scale {got:x?}"), format!("{want:x?}"));
+        }
+        let used = cols * o.layout.element().dtype().bytes() as usize;
+        for (row, words) in got.words().chunks_exact(o.layout.row_words()).enumerate() {
+            if bytemuck::cast_slice::<u32, u8>(words)[used..].iter().any(|&b| b != 0) {
+                self.fail(format!("`{}` padding of row {row}", o.role), "something", "zero");
+            }
+        }
+        let (Some(got), Some(want)) = (got.scales(), from.scales()) else { return };
+        if got.words()[..4] != want.words()[..4] {
+            self.fail(
+                format!("`{}` record", o.role),
+                format!("{:?}", got.record()),
+                format!("{:?}", want.record()),
+            );
+        }
+        let (to, map) = (o.layout.group_map(), from.layout().group_map());
+        let theirs = from.layout().cols() as usize;
+        for (i, place) in places.iter().enumerate() {
+            let g = to.group(i / cols, i % cols);
+            let at = place.value as usize;
+            let group = map.group(at / theirs, at % theirs);
+            let of = |s: &Scales, g| [s.inv_scale_of(g).to_bits(), s.amax_of(g).to_bits()];
+            if of(got, g) != of(want, group) {
+                let what = format!("`{}` inv_scale and amax of group {g}", o.role);
+                self.fail(what, format!("{:x?}", of(got, g)), format!("{:x?}", of(want, group)));
+            }
+        }
     }
 
     fn number(

@@ -1,9 +1,10 @@
 //! Operands of a case, the same every time.
 
 use crate::{
+    cpu,
     dtype::{Format, Overflow},
     ops::Data,
-    scale::Scales,
+    scale::{Scales, flags},
     tensor::{DType, Draw, HostTensor, Operand},
 };
 
@@ -62,6 +63,19 @@ pub fn draw(o: &Operand, data: Data, seed: u64) -> HostTensor {
         }
     };
     tensor.unwrap_or_else(|e| panic!("internal: operand `{}`: {e}", o.role))
+}
+
+/// The same with amax in its record, as after a kernel that wrote it.
+pub(super) fn seen(t: HostTensor) -> HostTensor {
+    let Some(mut s) = t.scales().cloned() else { return t };
+    let (map, cols) = (t.layout().group_map(), t.layout().cols() as usize);
+    for (i, v) in t.to_f32().into_iter().enumerate() {
+        s.see(map.group(i / cols, i % cols), cpu::magnitude(v));
+    }
+    if !f32::from_bits(s.record().amax_bits).is_finite() {
+        s.raise(flags::NON_FINITE_AMAX);
+    }
+    HostTensor::from_parts(t.layout().clone(), t.words().to_vec(), Some(s.words().to_vec()))
 }
 
 fn number(r: &mut Pcg, draw: Draw, data: Data, i: usize, n: usize) -> f32 {

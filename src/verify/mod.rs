@@ -10,6 +10,7 @@ mod self_check;
 
 pub use compare::{Comparison, Worst};
 pub use draw::draw;
+use draw::seen;
 pub use mutate::{Mutation, mutations};
 pub use self_check::{Checked, Failure, Fault, Report};
 
@@ -52,7 +53,13 @@ impl<'c> Run<'c> {
     /// [`Error::Descriptor`].
     pub fn new(case: &'c Case<Arc<dyn Problem>>) -> Result<Self, Error> {
         let operands = case.op.operands()?;
-        let tensors = operands.iter().zip(1..).map(|(o, seed)| (o.role, draw(o, case.data, seed))).collect();
+        let draw = |(o, seed): (&Operand, u64)| {
+            let tensor = draw(o, case.data, seed);
+            // A record that goes along must say something.
+            let moved = operands.iter().any(|to| to.moved == Some(o.role));
+            (o.role, if moved { seen(tensor) } else { tensor })
+        };
+        let tensors = operands.iter().zip(1..).map(draw).collect();
         Ok(Self { case, operands, tensors, truth: vec![] })
     }
 
@@ -77,9 +84,14 @@ impl<'c> Run<'c> {
         let mutated = self.case.op.reference(&inputs);
         let truth = self.truth(Arithmetic::F32).clone();
         let same = |(m, t): (f64, f64)| m == t || m.is_nan();
+        let tensors = inputs.tensors;
         let mut all = truth.0.iter().zip(&mutated.0);
         !all.all(|((role, truth), (_, mutated))| {
             let o = self.operands.iter().position(|o| o.role == *role).expect("an operand");
+            if let Some(from) = self.operands[o].moved {
+                let [was, is] = [&self.tensors, &tensors].map(|t| compare::elements(of(t, from), truth));
+                return was == is;
+            }
             let stored = |n: &[Real]| compare::stored(&self.operands[o], &self.tensors[o].1, n);
             stored(mutated).into_iter().zip(stored(truth)).all(same)
         })
@@ -140,14 +152,22 @@ impl<'c> Run<'c> {
         let truth = self.truth(arithmetic);
         for (role, got) in &got {
             let o = operands.iter().find(|o| o.role == *role).expect("an operand");
-            let given = &tensors.iter().find(|t| t.0 == *role).expect("an operand").1;
+            let given = of(&tensors, role);
             let expected = truth.0.iter().find(|t| t.0 == *role);
             let expected =
                 expected.unwrap_or_else(|| panic!("internal: the reference does not give `{role}`"));
-            let seed = o.seed.map(|role| tensors.iter().find(|t| t.0 == role).expect("an operand").1.words());
+            if let Some(from) = o.moved {
+                out.moved(o, of(&tensors, from), got, &expected.1);
+                continue;
+            }
+            let seed = o.seed.map(|role| of(&tensors, role).words());
             let random = seed.map(|w| Philox::from_words([w[0], w[1], w[2], w[3]]));
             out.tensor(o, given, got, &expected.1, random);
         }
         Ok(out)
     }
+}
+
+fn of<'t>(tensors: &'t [(&'static str, HostTensor)], role: &str) -> &'t HostTensor {
+    &tensors.iter().find(|t| t.0 == role).expect("an operand").1
 }

@@ -5,19 +5,20 @@ use crate::{
     gpu::{Capabilities, DISPATCHES, Dispatch, Params, Schedule, Stage, Tuning, Usage, Window, bind},
     ops::{
         Gemm, Operation, Refusal,
-        binding::{LINEAR, StageBuilder, output_shared},
+        binding::{self, LINEAR, StageBuilder, output_shared},
         gemm::{
             self, Scaled,
             batch::Axis,
             gpu::{register_variants, tiled_variants},
             pieces::WORK,
-            product::{Part, Piece, Product, Side},
+            product::{self, Piece, Product, Side},
         },
+        permute,
         pieces::{limit, window},
     },
     scale::Granularity,
     shader::shader,
-    tensor::{Element, Layout, Slot},
+    tensor::{Element, Layout, Part, Slot, values},
 };
 use std::ops::Range;
 
@@ -194,7 +195,7 @@ impl Cutter<'_> {
     }
 
     /// Parts of the output, whole images or lines of one.
-    fn parts(&self, tile: (u32, u32)) -> Vec<Part> {
+    fn parts(&self, tile: (u32, u32)) -> Vec<product::Part> {
         let [p, q] = self.o.out_size();
         let all = 0..self.o.batch * p;
         let whole = |images: u32| images * p;
@@ -227,13 +228,13 @@ impl Cutter<'_> {
             let windows = self.windows(&lines);
             let batches = 0..self.o.groups;
             let piece = Piece { batches, rows: lines.start * q..lines.end * q, cols: 0..self.o.group_out() };
-            Part::output(piece, tile, windows)
+            product::Part::output(piece, tile, windows)
         };
         pieces.into_iter().map(part).collect()
     }
 
     /// Pixels of the input, as many at a time as a binding shows.
-    fn looks(&self) -> Vec<Part> {
+    fn looks(&self) -> Vec<product::Part> {
         let (x, words) = (&self.l.x, group_words(self.o));
         let fit = (self.limit.saturating_sub(512) / x.row_bytes()).clamp(1, x.rows().into()) as u32;
         let step = if x.values_bytes() <= self.limit { x.rows() } else { fit };
@@ -244,7 +245,13 @@ impl Cutter<'_> {
                 (step < x.rows()).then(|| window(1, x, u64::from(first) * quads..u64::from(end) * quads));
             let piece = Piece { batches: 0..1, rows: 0..1, cols: 0..1 };
             let a_items = first * words..end * words;
-            Part { piece, tile: (1, 1), a_items, b_items: 0..0, windows: windows.into_iter().collect() }
+            product::Part {
+                piece,
+                tile: (1, 1),
+                a_items,
+                b_items: 0..0,
+                windows: windows.into_iter().collect(),
+            }
         };
         (0..x.rows()).step_by(step as usize).take(DISPATCHES + 1).map(part).collect()
     }
@@ -282,7 +289,7 @@ fn pointwise(o: &Conv2d) -> Option<Gemm> {
 fn implicit(
     o: &Conv2d,
     caps: &Capabilities,
-    main: impl Fn(&Product<'_>, &dyn Fn((u32, u32)) -> Vec<Part>) -> Stage,
+    main: impl Fn(&Product<'_>, &dyn Fn((u32, u32)) -> Vec<product::Part>) -> Stage,
 ) -> Schedule {
     let l = layouts(o);
     let p = product(o, &l);
@@ -291,13 +298,13 @@ fn implicit(
     // NaN of every pixel, then of every patch.
     let looks = cutter.looks();
     let dispatch =
-        |part: &Part| p.dispatch_of(part, (part.a_items.len() as u64).div_ceil(LINEAR.into()), caps);
+        |part: &product::Part| p.dispatch_of(part, (part.a_items.len() as u64).div_ceil(LINEAR.into()), caps);
     let pixels = p
         .side_a(StageBuilder::new(shader!("conv2d/pixels.wgsl")))
         .bind(bind(3, PIXELS, Usage::Write))
         .constant("WORKGROUP", LINEAR)
         .build([LINEAR, 1, 1], 0, looks.iter().map(dispatch).collect());
-    let look = Part {
+    let look = product::Part {
         piece: Piece { batches: 0..1, rows: 0..1, cols: 0..1 },
         tile: (1, 1),
         a_items: 0..p.a_flags,
@@ -310,21 +317,71 @@ fn implicit(
     let main = main(&p, &|tile| cutter.parts(tile));
     let words = u64::from(l.x.rows()) * u64::from(group_words(o));
     let workspace = vec![p.workspace(), (4 * words).next_multiple_of(16)];
-    at_the_border(o, &l, [pixels, prologue, main], workspace, &p, caps)
+    at_the_border(o, &l, [pixels, prologue, main], workspace, caps)
 }
 
-/// The schedule with its images turned where their channels come first, roles as the problem has them.
+/// The whole schedule: images whose channels come first are turned before the stages and after them, and roles are those
+/// of the problem.
 fn at_the_border(
     o: &Conv2d,
     l: &Layouts,
     stages: impl IntoIterator<Item = Stage>,
     workspace: Vec<u64>,
-    p: &Product<'_>,
     caps: &Capabilities,
 ) -> Schedule {
-    let _ = (o, l);
-    let stages = p.reset(caps).into_iter().chain(stages).collect();
-    renamed(Schedule { stages, workspace })
+    let operands = o.operands().expect("validated");
+    let find = |role: &str| operands.iter().find(|o| o.role == role).map(|o| &o.layout);
+    let out = find("out").expect("an operand");
+    let mut workspace = workspace;
+    let mut room = |layout: &Layout| {
+        workspace.push(layout.values_bytes());
+        Slot::Workspace((workspace.len() - 1) as u8)
+    };
+    let mut all: Vec<Stage> =
+        out.element().scaling().map(|_| binding::reset(out, caps)).into_iter().collect();
+    let mut turned = |role: &'static str, images: Images, last: &Layout| {
+        if images == Images::Nhwc {
+            return values(role);
+        }
+        let to = room(last);
+        all.push(permute::stage(
+            values(role),
+            find(role).expect("an operand"),
+            to,
+            last,
+            &[0, 2, 3, 1],
+            caps,
+        ));
+        to
+    };
+    let x = turned("x", o.x_images, &l.x);
+    let residual = l.residual.as_ref().map(|l| turned("residual", o.out_images, l));
+    let mut sums = values("out");
+    let mut after = None;
+    if o.out_images == Images::Nchw {
+        sums = room(&l.out);
+        after = Some(turn(o, out, sums, &l.out, caps));
+    }
+    let main = Schedule { stages: stages.into_iter().collect(), workspace: vec![] };
+    let main = main.rebind(|slot| match slot {
+        Slot::Of("a", Part::Values) => x,
+        Slot::Of("residual", Part::Values) => residual.expect("an operand"),
+        Slot::Of("out", Part::Values) => sums,
+        other => other,
+    });
+    all.extend(main.stages);
+    all.extend(after);
+    renamed(Schedule { stages: all, workspace })
+}
+
+/// `out`, channels first, from f32 at `sums`, channels last.
+fn turn(o: &Conv2d, out: &Layout, sums: Slot, last: &Layout, caps: &Capabilities) -> Stage {
+    let params = Params::new(&[("cols", out.cols()), ("out_quads", out.row_quads())])
+        .and(&binding::out_groups(out))
+        .and(&[("height", o.out_size()[0]), ("channels", o.out_channels), ("pixel_quads", last.row_quads())]);
+    let stage = StageBuilder::new(shader!("conv2d/turn.wgsl")).bind(bind(1, sums, Usage::Read));
+    let stage = stage.output("out", 2, 3, out.element(), o.overflow);
+    stage.stream(&[("out_origin", 2, out)], &params, output_shared(out.element()), caps)
 }
 
 pub(super) fn register(o: &Conv2d, t: &Tuning, caps: &Capabilities) -> Schedule {
@@ -352,14 +409,14 @@ fn direct(o: &Conv2d, stage: StageBuilder, rows: u32, t: &Tuning, caps: &Capabil
         stage = stage.define("BIAS_VALUES").operand("bias", 8, bias.element());
     }
     let quads = u64::from(l.out.row_quads());
-    let dispatch = |part: &Part| -> Dispatch {
+    let dispatch = |part: &product::Part| -> Dispatch {
         let items = u64::from((part.piece.rows.len() as u32).div_ceil(rows)) * quads;
         p.dispatch_of(part, items.div_ceil(threads.into()), caps)
     };
     let parts = Cutter { o, l: &l, limit: limit(caps) }.parts((4, rows));
     let dispatches = parts.iter().map(dispatch).collect();
     let main = stage.build([threads, 1, 1], output_shared(l.out.element()), dispatches);
-    at_the_border(o, &l, [main], vec![], &p, caps)
+    at_the_border(o, &l, [main], vec![], caps)
 }
 
 pub(super) fn depthwise(o: &Conv2d, t: &Tuning, caps: &Capabilities) -> Schedule {
