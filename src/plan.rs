@@ -132,11 +132,7 @@ impl<O: Operation> Plan<O> {
 
     /// Bytes of every scratch buffer.
     pub fn workspace_bytes(&self) -> Vec<u64> {
-        match &self.any.0.body {
-            #[cfg(feature = "gpu")]
-            Body::Gpu { program, .. } => program.workspace().to_vec(),
-            Body::Cpu { .. } => vec![],
-        }
+        self.any.workspace_bytes()
     }
 
     /// Checks the arguments and prepares everything: the only allocation.
@@ -156,10 +152,7 @@ impl<O: Operation> Plan<O> {
     /// another context.
     #[cfg(feature = "gpu")]
     pub fn bind_with(&self, args: &impl Arguments<O>, workspace: &Workspace) -> Result<Bound, Error> {
-        if workspace.context != self.any.0.context {
-            return Err(Error::WrongContext { what: format!("workspace for {}", self.id()) });
-        }
-        self.any.bind_shared(&args.slots(), workspace.buffers.as_ref())
+        self.any.bind_with(&args.slots(), workspace)
     }
 }
 
@@ -275,6 +268,27 @@ impl AnyPlan {
             #[cfg(feature = "gpu")]
             None,
         )
+    }
+
+    /// [`Plan::bind_with`] by role.
+    ///
+    /// # Errors
+    /// As there.
+    #[cfg(feature = "gpu")]
+    pub fn bind_with(&self, args: &Slots<'_>, workspace: &Workspace) -> Result<Bound, Error> {
+        if workspace.context != self.0.context {
+            return Err(Error::WrongContext { what: format!("workspace for {}", self.0.id) });
+        }
+        self.bind_shared(args, workspace.buffers.as_ref())
+    }
+
+    /// Bytes of every scratch buffer.
+    pub fn workspace_bytes(&self) -> Vec<u64> {
+        match &self.0.body {
+            #[cfg(feature = "gpu")]
+            Body::Gpu { program, .. } => program.workspace().to_vec(),
+            Body::Cpu { .. } => vec![],
+        }
     }
 
     fn bind_shared(

@@ -362,6 +362,60 @@ fn planning(t: &mut Table, cpu: &Context) {
     row!(t, plan(cpu, &Fill, "cpu.fussy"), Error::Unsupported { .. });
 }
 
+fn convolutions(t: &mut Table, ctx: &Context) {
+    let f8 = |g| Element::f8(Format::E4M3FN, g);
+    let conv = Conv2d::new([1, 8, 6, 4], 4, [3, 3]);
+    let depthwise = Conv2d::new([1, 8, 6, 4], 4, [3, 3]).groups(4);
+    t.section(
+        "Convolutions",
+        "`conv` is `Conv2d::new([1, 8, 6, 4], 4, [3, 3])`, `depthwise` the same in 4 groups; `f8(g)` is E4M3FN at granularity g.",
+    );
+    row!(t, ctx.plan_blocking(&Conv2d::new([0, 8, 6, 4], 4, [3, 3])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Conv2d::new([1, 0, 6, 4], 4, [3, 3])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Conv2d::new([1, 8, 0, 4], 4, [3, 3])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Conv2d::new([1, 8, 6, 0], 4, [3, 3])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Conv2d::new([1, 8, 6, 4], 0, [3, 3])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Conv2d::new([1, 8, 6, 4], 4, [3, 0])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&conv.clone().stride([0, 1])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&conv.clone().dilation([1, 0])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&conv.clone().groups(0)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&conv.clone().groups(3)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Conv2d::new([1, 8, 6, 4], 6, [3, 3]).groups(4)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Conv2d::new([1, 8, 6, 4], 4, [9, 3])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&conv.clone().dilation([1, 3])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&conv.clone().dilation([u32::MAX, 1])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&conv.clone().padding([u32::MAX, 0, u32::MAX, 0])), Error::Descriptor(..));
+    row!(
+        t,
+        ctx.plan_blocking(&Conv2d::new([1 << 16, 1 << 10, 1 << 10, 1], 1, [1, 1])),
+        Error::Descriptor(..)
+    );
+    row!(t, ctx.plan_blocking(&Conv2d::new([1, 1, 1, 1 << 16], 1 << 16, [1, 1])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&conv.clone().padding([30000; 4])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&conv.clone().x(f8(PerToken))), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&conv.clone().x(Element::U32)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&conv.clone().w(f8(PerChannel { axis: 2 }))), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&depthwise.clone().w(f8(PerChannel { axis: 0 }))), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&conv.clone().bias(DType::F8(Format::E5M2))), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&conv.clone().residual(f8(PerToken))), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&conv.clone().out(f8(PerBlock { rows: 1, cols: 32 }))), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&conv.clone().out(f8(PerChannel { axis: 4 }))), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&conv.clone().out(Element::U32)), Error::Descriptor(..));
+    let x = HostTensor::from_f32(&[0.0; 192], [1, 8, 6, 4]).unwrap();
+    let x = ctx.upload_blocking(&x).unwrap();
+    let w = ctx.empty_blocking(&conv.w_layout().unwrap()).unwrap();
+    let out = ctx.empty_blocking(&conv.out_layout().unwrap()).unwrap();
+    let plan = ctx.plan_blocking(&conv).unwrap();
+    row!(t, plan.bind(&Conv2dArgs::new(&x, &x, &out)), Error::Argument { role: "w", .. });
+    row!(t, plan.bind(&Conv2dArgs::new(&out, &w, &out)), Error::Argument { role: "x", .. });
+    row!(t, plan.bind(&Conv2dArgs::new(&x, &w, &x)), Error::Argument { role: "out", .. });
+    row!(t, plan.bind(&Conv2dArgs::new(&x, &w, &out).bias(&out)), Error::Argument { role: "bias", .. });
+    let same = Conv2d::new([1, 8, 6, 4], 4, [1, 1]);
+    let plan = ctx.plan_blocking(&same).unwrap();
+    let w = ctx.empty_blocking(&same.w_layout().unwrap()).unwrap();
+    row!(t, plan.bind(&Conv2dArgs::new(&x, &w, &x)), Error::Argument { role: "out", .. });
+}
+
 fn binding(t: &mut Table, cpu: &Context) {
     let up = |shape: [u32; 2]| {
         let x = HostTensor::from_f32(&vec![1.0; (shape[0] * shape[1]) as usize], shape).unwrap();
@@ -660,6 +714,7 @@ fn every_wrong_call_is_in_the_document() {
     scales(t);
     tensors(t);
     descriptors(t, &cpu);
+    convolutions(t, &cpu);
     planning(t, &cpu);
     #[cfg(feature = "gpu")]
     let (gpu, portable) = {

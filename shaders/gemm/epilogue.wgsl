@@ -76,7 +76,7 @@ fn conclude(batch: u32, sides: vec2<u32>, row: u32, quad: u32, sum: vec4<f32>, b
 #endif
     v = rescale(acc, f);
     // Inf * 0.
-    lost = (f.significand == vec4(0.0)) & ((bitcast<vec4<u32>>(acc) & vec4(MAGNITUDE)) >= vec4(INFINITY));
+    lost |= (f.significand == vec4(0.0)) & ((bitcast<vec4<u32>>(acc) & vec4(MAGNITUDE)) >= vec4(INFINITY));
 #else
 #ifdef A_SCALES_LINES
     v = acc * a_line_scale(sides.x, row);

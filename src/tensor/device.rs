@@ -63,6 +63,14 @@ impl DeviceTensor {
         &self.layout
     }
 
+    /// The same numbers in another shape: nothing is moved, the memory is shared.
+    ///
+    /// # Errors
+    /// [`Error::Tensor`] as [`Layout::reshape`].
+    pub fn reshape(&self, shape: impl Into<Vec<u32>>) -> Result<Self, Error> {
+        Ok(Self { layout: self.layout.reshape(shape)?, ..self.clone() })
+    }
+
     pub(crate) fn part(&self, part: Part) -> Option<&Storage> {
         match part {
             Part::Values => Some(&self.values),

@@ -63,6 +63,20 @@ pub enum TensorError {
         /// The granularity of the scales.
         got: Granularity,
     },
+    /// Numbers stay where they are: as many of them, rows as long as before or without padding on both sides, and scales that
+    /// need no shape.
+    #[error(
+        "reshape: expected as many elements in rows that lie alike, scaled per tensor if at all, got {to:?} for {from}"
+    )]
+    Reshape {
+        /// Shape and elements.
+        from: String,
+        /// The shape asked for.
+        to: Vec<u32>,
+    },
+    /// An output of a graph that no operation of it writes.
+    #[error("output: expected a value of the graph that an operation writes or a tensor holds, got {0}")]
+    Unused(String),
     /// Codes mean the same, a power of two aside, only where sign, exponent and mantissa lie alike.
     #[error("repack: expected a format with the fields of {from}, got {to}")]
     Repack {
@@ -215,6 +229,26 @@ impl Layout {
     /// As [`Layout::new`].
     pub fn with(&self, element: Element) -> Result<Self, TensorError> {
         Self::new(self.shape.clone(), element)
+    }
+
+    /// The same numbers in the same places, in another shape.
+    ///
+    /// # Errors
+    /// [`TensorError::Reshape`]: another number of elements; rows of another length, unless neither has padding; scales
+    /// that are not per tensor, or per token of rows that stay. As [`Layout::new`].
+    pub fn reshape(&self, shape: impl Into<Vec<u32>>) -> Result<Self, TensorError> {
+        let to = Self::new(shape, self.element)?;
+        let dense = |l: &Self| l.row_bytes() == u64::from(l.cols()) * u64::from(l.element.dtype().bytes());
+        let alike = to.cols() == self.cols() || (dense(&to) && dense(self));
+        let scaled = match self.element.scaling() {
+            None | Some(Granularity::PerTensor) => true,
+            Some(Granularity::PerToken) => to.cols() == self.cols(),
+            Some(_) => to.shape == self.shape,
+        };
+        if to.elements() == self.elements() && alike && scaled {
+            return Ok(to);
+        }
+        Err(TensorError::Reshape { from: self.to_string(), to: to.shape })
     }
 
     /// Which scale an element has; the same for all where there are none.

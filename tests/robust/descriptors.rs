@@ -7,8 +7,8 @@ use quarter::{
     dtype::Overflow,
     gpu::Capabilities,
     ops::{
-        Activation, Case, Data, Dequantize, Gemm, Orientation, Purpose, Quantize, Reduce, Rounding, Scaling,
-        problem::Problem,
+        Activation, Case, Conv2d, Data, Dequantize, Gemm, Images, Orientation, Purpose, Quantize, Reduce,
+        Rounding, Scaling, problem::Problem,
     },
     scale::Granularity,
     tensor::{DType, Element},
@@ -26,7 +26,7 @@ pub fn check(bytes: &[u8]) {
 
 /// One of any fields.
 pub fn descriptor(u: &mut Unstructured<'_>) -> Result<Arc<dyn Problem>> {
-    Ok(match u.int_in_range(0..=5)? {
+    Ok(match u.int_in_range(0..=8)? {
         0 => {
             let op = Quantize::new(shape(u)?, dtype(u)?, format(u)?, granularity(u)?);
             let op = op.scaling(*u.choose(&[Scaling::Given, Scaling::Current])?).overflow(overflow(u)?);
@@ -34,6 +34,21 @@ pub fn descriptor(u: &mut Unstructured<'_>) -> Result<Arc<dyn Problem>> {
         }
         1 => Arc::new(Dequantize::new(shape(u)?, format(u)?, granularity(u)?, dtype(u)?)),
         2 => Arc::new(Reduce::amax(shape(u)?, element(u)?, granularity(u)?)),
+        3..=5 => {
+            let images = [extent(u)?, extent(u)?, extent(u)?, extent(u)?];
+            let op = Conv2d::new(images, extent(u)?, [extent(u)?, extent(u)?]);
+            let op = if u.arbitrary()? { op.stride([extent(u)?, extent(u)?]) } else { op };
+            let op = if u.ratio(1, 3)? { op.dilation([extent(u)?, extent(u)?]) } else { op };
+            let pad = |u: &mut Unstructured<'_>| [(); 4].map(|()| extent(u).unwrap_or(0));
+            let op = if u.arbitrary()? { op.padding(pad(u)) } else { op };
+            let groups = *u.choose(&[1, 1, 2, 3, op.channels])?;
+            let op = op.groups(groups).x(element(u)?).w(element(u)?).out(element(u)?).overflow(overflow(u)?);
+            let op = op.activation(*u.choose(&Activation::ALL)?);
+            let images = [Images::Nhwc, Images::Nchw];
+            let op = op.x_images(*u.choose(&images)?).out_images(*u.choose(&images)?);
+            let op = if u.arbitrary()? { op.bias(dtype(u)?) } else { op };
+            Arc::new(if u.arbitrary()? { op.residual(element(u)?) } else { op })
+        }
         _ => {
             let op = Gemm::new(extent(u)?, extent(u)?, extent(u)?).orientation(*u.choose(&Orientation::ALL)?);
             let op = op.a(element(u)?).b(element(u)?).out(element(u)?).overflow(overflow(u)?);

@@ -2,7 +2,7 @@
 
 use super::{Conv2d, Images};
 use crate::{
-    gpu::{Capabilities, DISPATCHES, Dispatch, Params, Schedule, Stage, Tuning, Usage, Window, bind},
+    gpu::{Capabilities, DISPATCHES, Dispatch, Params, Schedule, Stage, Tuning, Usage, WINDOW, Window, bind},
     ops::{
         Gemm, Operation, Refusal,
         binding::{self, LINEAR, StageBuilder, output_shared},
@@ -37,6 +37,16 @@ fn accepts_product(o: &Conv2d) -> Result<(), Refusal> {
             o.group_out()
         );
         return Err(Refusal::Unfit(why));
+    }
+    let l = layouts(o);
+    let pixels = u64::from(l.x.rows().max(l.out.rows()));
+    let needed = pixels * u64::from(group_words(o)) + 2 * u64::from(o.out_channels) + 4;
+    if needed > u32::MAX.into() {
+        return Err(Refusal::Limit {
+            what: "words of the workspace".to_owned(),
+            needed,
+            limit: u32::MAX.into(),
+        });
     }
     Ok(())
 }
@@ -187,50 +197,53 @@ impl Cutter<'_> {
             .collect()
     }
 
-    fn fits(&self, lines: &Range<u32>) -> bool {
-        let extents = [lines.len() as u64, self.o.out_size()[1].into(), self.o.out_channels.into()];
-        let depth = [self.o.taps().into(), self.o.group_in().into()];
-        let work = extents.into_iter().chain(depth).fold(2u64, u64::saturating_mul);
-        work <= WORK && self.windows(lines).iter().all(|w| w.0.bytes <= self.limit)
+    /// Whether so many whole images, or lines of one, are a piece.
+    fn fits(&self, images: u32, lines: u32) -> bool {
+        let (o, [p, q]) = (self.o, self.o.out_size());
+        let product = |x: &[u32]| x.iter().fold(1u64, |n, &d| n.saturating_mul(d.into()));
+        // Lines of the input that lines of the output need.
+        let seen = (u64::from(lines) - 1) * u64::from(o.stride[0])
+            + u64::from(o.kernel[0] - 1) * u64::from(o.dilation[0])
+            + 1;
+        let seen = if lines == p { o.height.into() } else { seen.min(o.height.into()) };
+        let inputs = u64::from(images).saturating_mul(seen).saturating_mul(o.width.into());
+        let outputs = product(&[images, lines, q]);
+        let shows = |l: &Layout, rows: u64| {
+            let bytes = rows.saturating_mul(l.row_bytes()).saturating_add(2 * WINDOW);
+            l.values_bytes() <= self.limit || bytes <= self.limit
+        };
+        product(&[2, images, lines, q, o.out_channels, o.taps(), o.group_in()]) <= WORK
+            && shows(&self.l.x, inputs)
+            && shows(&self.l.out, outputs)
+            && self.l.residual.as_ref().is_none_or(|r| shows(r, outputs))
     }
 
-    /// Parts of the output, whole images or lines of one.
+    /// Parts of the output, whole images or lines of one. What cannot be made small enough the schedule's check refuses.
     fn parts(&self, tile: (u32, u32)) -> Vec<product::Part> {
-        let [p, q] = self.o.out_size();
-        let all = 0..self.o.batch * p;
-        let whole = |images: u32| images * p;
-        let mut step = self.o.batch;
-        while step > 1
-            && !(0..all.end)
-                .step_by(whole(step) as usize)
-                .all(|l| self.fits(&(l..(l + whole(step)).min(all.end))))
-        {
-            step = step.div_ceil(2);
-        }
-        let image = |lines: Range<u32>| {
-            let mut step = p;
-            while step > 1
-                && !(0..p)
-                    .step_by(step as usize)
-                    .all(|y| self.fits(&(lines.start + y..lines.start + (y + step).min(p))))
-            {
+        let (batch, [p, q]) = (self.o.batch, self.o.out_size());
+        let halved = |whole: u32, fits: &dyn Fn(u32) -> bool| {
+            let mut step = whole;
+            while step > 1 && !fits(step) {
                 step = step.div_ceil(2);
             }
-            (lines.clone()).step_by(step as usize).map(move |l| l..(l + step).min(lines.end))
+            step
         };
-        let pieces: Vec<Range<u32>> = if step > 1 || self.o.batch == 1 && self.fits(&all) {
-            all.clone().step_by(whole(step) as usize).map(|l| l..(l + whole(step)).min(all.end)).collect()
-        } else {
-            let images = (0..self.o.batch).map(|i| i * p..(i + 1) * p);
-            images.flat_map(image).take(DISPATCHES + 1).collect()
+        let images = halved(batch, &|images| self.fits(images, p));
+        let lines = if images == 1 { halved(p, &|lines| self.fits(1, lines)) } else { p };
+        let ranges = |all: Range<u32>, step: u32| {
+            all.clone().step_by(step as usize).map(move |first| first..(first + step).min(all.end))
         };
+        let pieces = ranges(0..batch, images).flat_map(|i| {
+            let of_one = if images == 1 { lines } else { i.len() as u32 * p };
+            ranges(i.start * p..i.end * p, of_one)
+        });
         let part = |lines: Range<u32>| {
             let windows = self.windows(&lines);
             let batches = 0..self.o.groups;
             let piece = Piece { batches, rows: lines.start * q..lines.end * q, cols: 0..self.o.group_out() };
             product::Part::output(piece, tile, windows)
         };
-        pieces.into_iter().map(part).collect()
+        pieces.take(DISPATCHES + 1).map(part).collect()
     }
 
     /// Pixels of the input, as many at a time as a binding shows.

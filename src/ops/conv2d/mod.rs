@@ -396,11 +396,12 @@ impl Operation for Conv2d {
         let out = Operand::write("out", out, self.out).map_err(DescriptorError::layout(Self::NAME, "out"))?;
         all.push(out.overflow(self.overflow));
         // What is computed has its channels last: it must be countable that way too.
+        let computed = if self.out_images == Images::Nchw { Element::F32 } else { self.out };
         let nhwc = |size, channels| Images::Nhwc.shape(self.batch, size, channels);
-        for (role, shape) in
-            [("x", nhwc([self.height, self.width], self.channels)), ("out", nhwc(self.out_size(), k))]
-        {
-            read(role, shape, Element::F32)?;
+        read("x", nhwc([self.height, self.width], self.channels), self.x)?;
+        read("out", nhwc(self.out_size(), k), computed)?;
+        if let Some(residual) = self.residual {
+            read("residual", nhwc(self.out_size(), k), residual)?;
         }
         Ok(all)
     }
