@@ -180,7 +180,8 @@ fn shaders() {
     let mut survivors = vec![];
     // What suits software adapters only can be broken only there.
     let here = |kernel: &str| kernel != "register" || common::software(&ctx);
-    for (op, kernel, find, replace) in SHADERS.iter().filter(|s| here(s.1)) {
+    let asked: Vec<&str> = common::operations().iter().map(|e| e.name).collect();
+    for (op, kernel, find, replace) in SHADERS.iter().filter(|s| here(s.1) && asked.contains(&s.0)) {
         let entry = OPERATIONS.iter().find(|e| e.name == *op).unwrap();
         let cases: Vec<Case<Arc<dyn Problem>>> = (entry.cases)();
         let mutant = Mutation::Shader { find: (*find).to_owned(), replace: (*replace).to_owned() };

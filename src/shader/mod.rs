@@ -69,11 +69,13 @@ pub static LIBRARY: &[Shader] = &[
     shader!("lib/bits.wgsl"),
     shader!("lib/fp8.wgsl"),
     shader!("lib/grid.wgsl"),
+    shader!("lib/ieee.wgsl"),
     shader!("lib/minifloat.wgsl"),
     shader!("lib/operand.wgsl"),
     shader!("lib/output.wgsl"),
     shader!("lib/philox.wgsl"),
     shader!("lib/real.wgsl"),
     shader!("lib/record.wgsl"),
+    shader!("lib/rows.wgsl"),
     shader!("lib/scale.wgsl"),
 ];

@@ -1,6 +1,6 @@
 //! `gemm`: matrix products with an epilogue.
 
-mod batch;
+pub(crate) mod batch;
 mod cases;
 mod cpu;
 #[cfg(feature = "gpu")]
