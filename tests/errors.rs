@@ -179,7 +179,8 @@ fn descriptors(t: &mut Table, ctx: &Context) {
     let (f, e5m2) = (DType::F32, Format::E5M2);
     t.section(
         "Descriptors",
-        "`ctx` is any context, `f` is `DType::F32`, `block` is `PerBlock { rows: 1, cols: 32 }`, `far` a format of bias 67.",
+        "`ctx` is any context, `f` is `DType::F32`, `block` is `PerBlock { rows: 1, cols: 32 }`, `far` a format of bias 67, \
+         `softmax()` is `Softmax::new([2, 3, 4])`.",
     );
     let far = Element::f8(Format::signed(4, 3, 67, Specials::Fn).unwrap(), PerTensor);
     row!(t, ctx.plan_blocking(&Gemm::new(0, 3, 4)), Error::Descriptor(..));
@@ -227,6 +228,19 @@ fn descriptors(t: &mut Table, ctx: &Context) {
         Error::Descriptor(..)
     );
     row!(t, ctx.plan_blocking(&Reduce::amax([6], Element::F32, block)), Error::Descriptor(..));
+    let softmax = || Softmax::new([2, 3, 4]);
+    row!(t, ctx.plan_blocking(&Softmax::new([2, 0])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Softmax::new([])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&softmax().x(Element::U32)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&softmax().scale(0.0)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&softmax().scale(f32::INFINITY)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&softmax().mask(f, [2, 1])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&softmax().mask(f, [5, 2, 3, 4])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&softmax().mask(f, [])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&softmax().mask(DType::F8(e5m2), [4])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Softmax::new([4]).causal(Causal::Aligned)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Softmax::new([4]).lengths()), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&softmax().out(f8(block))), Error::Descriptor(..));
 }
 
 /// An operation of our own, whose kernels have the faults that those of the crate do not.

@@ -163,6 +163,32 @@ const SHADERS: &[(&str, &str, &str, &str)] = &[
     ("reduce", "plain", "bitcast<vec4<f32>>(code) * x_scales(row, quad)", "bitcast<vec4<f32>>(code)"),
     ("reduce", "plain", "out[i] = 0u;", ""),
     ("reduce", "plain", "if params.out_by_column != 0u {", "if params.out_by_column == 9u {"),
+    // What a row sees, and what is added to it.
+    ("softmax", "row", "let quads = (shown + 3u) / 4u;", "let quads = shown / 4u;"),
+    ("softmax", "row", "query + offset[0] + 1u", "query + offset[0]"),
+    ("softmax", "row", "if offset[0] < params.cols", "if offset[0] > params.cols"),
+    ("softmax", "row", "params.queries - 1u - query", "params.queries - query"),
+    ("softmax", "row", "let query = row % params.queries;", "let query = row;"),
+    ("softmax", "row", "lengths[row / params.length_rows]", "lengths[row % params.length_rows]"),
+    ("softmax", "row", "mask_row(row) * params.mask_quads", "row * params.mask_quads"),
+    ("softmax", "row", "i2 * params.mask_step_2", "i1 * params.mask_step_2"),
+    ("softmax", "row", "select(bits.xxxx, bits,", "select(bits, bits,"),
+    ("softmax", "row", "ieee_mul(x_real(row, quad), vec4(params.scale))", "x_real(row, quad)"),
+    // The maximum, the sum, rows of nothing, NaN.
+    ("softmax", "row", "top = max(top, max_of(key(bits)));", "top = max_of(key(bits));"),
+    ("softmax", "row", "max(partial[lane], partial[lane + step])", "partial[lane + step]"),
+    ("softmax", "row", "sum += part;", "sum = part;"),
+    ("softmax", "row", "(sum.x + sum.y) + (sum.z + sum.w)", "(sum.x + sum.y) + sum.z"),
+    ("softmax", "row", "step > 0u; step /= 2u", "step > 1u; step /= 2u"),
+    ("softmax", "row", "bitcast<vec4<u32>>(e / total)", "bitcast<vec4<u32>>(e)"),
+    ("softmax", "row", "let finite = top > LOWEST", "let finite = top >= LOWEST"),
+    ("softmax", "row", "if top >= HIGHEST {", "if top > HIGHEST {"),
+    (
+        "softmax",
+        "row",
+        "vec4(QUIET_NAN), columns(q) < vec4(shown)",
+        "vec4(QUIET_NAN), columns(q) < vec4(params.cols)",
+    ),
 ];
 
 #[cfg(feature = "gpu")]

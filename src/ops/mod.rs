@@ -17,6 +17,7 @@ pub mod problem;
 mod quantize;
 mod real;
 mod reduce;
+mod softmax;
 
 pub use activation::Activation;
 pub use dequantize::{Dequantize, DequantizeArgs};
@@ -29,6 +30,7 @@ pub use problem::{Entry, KernelInfo, entry};
 pub use quantize::{Quantize, QuantizeArgs, Rounding, Scaling};
 pub use real::{Real, TINY, U};
 pub use reduce::{Reduce, ReduceArgs};
+pub use softmax::{Causal, Softmax, SoftmaxArgs};
 
 /// The registry. Nothing else enumerates operations.
 pub static OPERATIONS: &[Entry] = &[
@@ -37,4 +39,5 @@ pub static OPERATIONS: &[Entry] = &[
     entry::<Dequantize>(),
     entry::<Reduce>(),
     entry::<Gemm>(),
+    entry::<Softmax>(),
 ];
