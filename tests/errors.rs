@@ -180,7 +180,8 @@ fn descriptors(t: &mut Table, ctx: &Context) {
     t.section(
         "Descriptors",
         "`ctx` is any context, `f` is `DType::F32`, `block` is `PerBlock { rows: 1, cols: 32 }`, `far` a format of bias 67, \
-         `softmax()` is `Softmax::new([2, 3, 4])`.",
+         `softmax()` is `Softmax::new([2, 3, 4])`, \
+         `embedding()` `Embedding::new([2, 3], 7, 4)`.",
     );
     let far = Element::f8(Format::signed(4, 3, 67, Specials::Fn).unwrap(), PerTensor);
     row!(t, ctx.plan_blocking(&Gemm::new(0, 3, 4)), Error::Descriptor(..));
@@ -241,6 +242,15 @@ fn descriptors(t: &mut Table, ctx: &Context) {
     row!(t, ctx.plan_blocking(&Softmax::new([4]).causal(Causal::Aligned)), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&Softmax::new([4]).lengths()), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&softmax().out(f8(block))), Error::Descriptor(..));
+    let embedding = || Embedding::new([2, 3], 7, 4);
+    row!(t, ctx.plan_blocking(&Embedding::new([], 7, 4)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Embedding::new([2], 0, 4)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Embedding::new([2], 7, 0)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Embedding::new([1 << 20], 7, 1 << 12)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&embedding().table(Element::U32)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&embedding().table(f8(PerChannel { axis: 2 }))), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&embedding().residual(Element::U32)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&embedding().out(f8(block))), Error::Descriptor(..));
 }
 
 /// An operation of our own, whose kernels have the faults that those of the crate do not.

@@ -189,6 +189,21 @@ const SHADERS: &[(&str, &str, &str, &str)] = &[
         "vec4(QUIET_NAN), columns(q) < vec4(shown)",
         "vec4(QUIET_NAN), columns(q) < vec4(params.cols)",
     ),
+    // Indices, the table's row, what is beyond it.
+    ("embedding", "plain", "index < params.vocabulary;", "index <= params.vocabulary;"),
+    (
+        "embedding",
+        "plain",
+        "row / params.index_cols * params.index_quads",
+        "row / params.index_cols * params.index_cols",
+    ),
+    ("embedding", "plain", "row % params.index_cols]", "row % params.index_quads]"),
+    ("embedding", "plain", "bits = table_real(index, quad);", "bits = table_real(row, quad);"),
+    ("embedding", "plain", "residual_real(row, quad))", "residual_real(index, quad))"),
+    ("embedding", "plain", "select(params.table_first == 0u, here, known)", "here"),
+    ("embedding", "plain", "atomicAdd(&status[0], 1u);", ""),
+    ("embedding", "plain", "if !known && quad == 0u", "if !known"),
+    ("embedding", "plain", "(code) * table_scales(row, quad)", "(code) * table_scales(0u, quad)"),
 ];
 
 #[cfg(feature = "gpu")]

@@ -7,6 +7,7 @@ mod activation;
 #[cfg(feature = "gpu")]
 pub mod binding;
 mod dequantize;
+mod embedding;
 mod expect;
 mod gemm;
 mod kinds;
@@ -21,6 +22,7 @@ mod softmax;
 
 pub use activation::Activation;
 pub use dequantize::{Dequantize, DequantizeArgs};
+pub use embedding::{Embedding, EmbeddingArgs};
 pub use gemm::{Gemm, GemmArgs, Orientation};
 pub use operation::{
     Arguments, Arithmetic, Body, Case, Cost, Data, DescriptorError, Inputs, Kernel, Operation, Outputs,
@@ -40,4 +42,5 @@ pub static OPERATIONS: &[Entry] = &[
     entry::<Reduce>(),
     entry::<Gemm>(),
     entry::<Softmax>(),
+    entry::<Embedding>(),
 ];
