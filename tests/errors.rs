@@ -181,7 +181,8 @@ fn descriptors(t: &mut Table, ctx: &Context) {
         "Descriptors",
         "`ctx` is any context, `f` is `DType::F32`, `block` is `PerBlock { rows: 1, cols: 32 }`, `far` a format of bias 67, \
          `softmax()` is `Softmax::new([2, 3, 4])`, \
-         `embedding()` `Embedding::new([2, 3], 7, 4)`.",
+         `embedding()` `Embedding::new([2, 3], 7, 4)`, \
+         `add(a, b)` a `Binary` of these shapes.",
     );
     let far = Element::f8(Format::signed(4, 3, 67, Specials::Fn).unwrap(), PerTensor);
     row!(t, ctx.plan_blocking(&Gemm::new(0, 3, 4)), Error::Descriptor(..));
@@ -251,6 +252,14 @@ fn descriptors(t: &mut Table, ctx: &Context) {
     row!(t, ctx.plan_blocking(&embedding().table(f8(PerChannel { axis: 2 }))), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&embedding().residual(Element::U32)), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&embedding().out(f8(block))), Error::Descriptor(..));
+    let add = |a: &[u32], b: &[u32]| Binary::new(BinaryOp::Add, a, b);
+    row!(t, ctx.plan_blocking(&add(&[], &[2])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&add(&[2], &[2, 0])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&add(&[2, 3], &[2])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&add(&[1 << 16, 1], &[1, 1 << 16])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&add(&[2], &[2]).a(Element::U32)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&add(&[2], &[2]).b(f8(PerChannel { axis: 1 }))), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&add(&[2], &[2]).out(f8(block))), Error::Descriptor(..));
 }
 
 /// An operation of our own, whose kernels have the faults that those of the crate do not.

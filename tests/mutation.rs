@@ -204,6 +204,18 @@ const SHADERS: &[(&str, &str, &str, &str)] = &[
     ("embedding", "plain", "atomicAdd(&status[0], 1u);", ""),
     ("embedding", "plain", "if !known && quad == 0u", "if !known"),
     ("embedding", "plain", "(code) * table_scales(row, quad)", "(code) * table_scales(0u, quad)"),
+    // Pairs: the wrong row, the wrong way round, what is no arithmetic.
+    ("binary", "plain", "a_spread(a_real(a_row(row), a_quad(quad)))", "a_spread(a_real(row, a_quad(quad)))"),
+    ("binary", "plain", "b_spread(b_real(b_row(row), b_quad(quad)))", "b_real(b_row(row), b_quad(quad))"),
+    ("binary", "plain", "i0 * params.b_step_0", "i1 * params.b_step_0"),
+    ("binary", "plain", "row / params.b_row_stride % params", "row % params"),
+    ("binary", "plain", "return ieee_sub(a, b);", "return ieee_sub(b, a);"),
+    ("binary", "plain", "return ieee_div(a, b);", "return ieee_div(b, a);"),
+    ("binary", "plain", "(n == vec4(0u)) | (m == vec4(INFINITY)));", "(m == vec4(INFINITY)));"),
+    ("binary", "plain", "under | ((a ^ b) & vec4(SIGN))", "under | (a & vec4(SIGN))"),
+    ("binary", "plain", "let nothing = (m == n)", "let nothing = (m != n)"),
+    ("binary", "plain", "bits = activated(combine(a, b));", "bits = combine(a, b);"),
+    ("binary", "plain", "vec4(QUIET_NAN), is_nan(bits))", "vec4(0u), is_nan(bits))"),
 ];
 
 #[cfg(feature = "gpu")]

@@ -4,6 +4,7 @@
 //! a plan, a plan bound to tensors runs. Everything else (tests, benches, self-checks) walks [`OPERATIONS`].
 
 mod activation;
+mod binary;
 #[cfg(feature = "gpu")]
 pub mod binding;
 mod dequantize;
@@ -21,6 +22,7 @@ mod reduce;
 mod softmax;
 
 pub use activation::Activation;
+pub use binary::{Binary, BinaryArgs, BinaryOp};
 pub use dequantize::{Dequantize, DequantizeArgs};
 pub use embedding::{Embedding, EmbeddingArgs};
 pub use gemm::{Gemm, GemmArgs, Orientation};
@@ -43,4 +45,5 @@ pub static OPERATIONS: &[Entry] = &[
     entry::<Gemm>(),
     entry::<Softmax>(),
     entry::<Embedding>(),
+    entry::<Binary>(),
 ];
