@@ -260,6 +260,12 @@ fn descriptors(t: &mut Table, ctx: &Context) {
     row!(t, ctx.plan_blocking(&add(&[2], &[2]).a(Element::U32)), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&add(&[2], &[2]).b(f8(PerChannel { axis: 1 }))), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&add(&[2], &[2]).out(f8(block))), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Unary::new([])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Unary::new([2]).alpha(f32::NAN)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Unary::new([2]).alpha(1e-40)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Unary::new([2]).beta(f32::INFINITY)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Unary::new([2]).x(Element::U32)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Unary::new([2]).out(Element::U32)), Error::Descriptor(..));
 }
 
 /// An operation of our own, whose kernels have the faults that those of the crate do not.

@@ -216,6 +216,11 @@ const SHADERS: &[(&str, &str, &str, &str)] = &[
     ("binary", "plain", "let nothing = (m == n)", "let nothing = (m != n)"),
     ("binary", "plain", "bits = activated(combine(a, b));", "bits = combine(a, b);"),
     ("binary", "plain", "vec4(QUIET_NAN), is_nan(bits))", "vec4(0u), is_nan(bits))"),
+    ("unary", "plain", "if params.alpha != ONE", "if params.alpha == ONE"),
+    ("unary", "plain", "ieee_mul(bits, vec4(params.alpha))", "ieee_mul(bits, vec4(params.beta))"),
+    ("unary", "plain", "if (params.beta & MAGNITUDE) != 0u", "if false"),
+    ("unary", "plain", "bits = activated(bits);", ""),
+    ("unary", "plain", "(code) * x_scales(row, quad)", "(code) * x_scales(row, 0u)"),
 ];
 
 #[cfg(feature = "gpu")]

@@ -20,6 +20,7 @@ mod quantize;
 mod real;
 mod reduce;
 mod softmax;
+mod unary;
 
 pub use activation::Activation;
 pub use binary::{Binary, BinaryArgs, BinaryOp};
@@ -35,6 +36,7 @@ pub use quantize::{Quantize, QuantizeArgs, Rounding, Scaling};
 pub use real::{Real, TINY, U};
 pub use reduce::{Reduce, ReduceArgs};
 pub use softmax::{Causal, Softmax, SoftmaxArgs};
+pub use unary::{Unary, UnaryArgs};
 
 /// The registry. Nothing else enumerates operations.
 pub static OPERATIONS: &[Entry] = &[
@@ -46,4 +48,5 @@ pub static OPERATIONS: &[Entry] = &[
     entry::<Softmax>(),
     entry::<Embedding>(),
     entry::<Binary>(),
+    entry::<Unary>(),
 ];
