@@ -180,9 +180,8 @@ fn descriptors(t: &mut Table, ctx: &Context) {
     t.section(
         "Descriptors",
         "`ctx` is any context, `f` is `DType::F32`, `block` is `PerBlock { rows: 1, cols: 32 }`, `far` a format of bias 67, \
-         `softmax()` is `Softmax::new([2, 3, 4])`, \
-         `embedding()` `Embedding::new([2, 3], 7, 4)`, \
-         `add(a, b)` a `Binary` of these shapes.",
+         `softmax()` is `Softmax::new([2, 3, 4])`, `embedding()` \
+         `Embedding::new([2, 3], 7, 4)`, `add(a, b)` a `Binary` of these shapes, `gated(shape)` a SwiGLU.",
     );
     let far = Element::f8(Format::signed(4, 3, 67, Specials::Fn).unwrap(), PerTensor);
     row!(t, ctx.plan_blocking(&Gemm::new(0, 3, 4)), Error::Descriptor(..));
@@ -266,6 +265,12 @@ fn descriptors(t: &mut Table, ctx: &Context) {
     row!(t, ctx.plan_blocking(&Unary::new([2]).beta(f32::INFINITY)), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&Unary::new([2]).x(Element::U32)), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&Unary::new([2]).out(Element::U32)), Error::Descriptor(..));
+    let gated = |shape: &[u32]| Gated::new(shape, Activation::Silu);
+    row!(t, ctx.plan_blocking(&gated(&[])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&gated(&[u32::MAX - 3]).halves(Halves::GateFirst)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&gated(&[2]).gate(Element::U32)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&gated(&[2]).up(Element::U32)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&gated(&[2]).out(f8(block))), Error::Descriptor(..));
 }
 
 /// An operation of our own, whose kernels have the faults that those of the crate do not.

@@ -221,6 +221,13 @@ const SHADERS: &[(&str, &str, &str, &str)] = &[
     ("unary", "plain", "if (params.beta & MAGNITUDE) != 0u", "if false"),
     ("unary", "plain", "bits = activated(bits);", ""),
     ("unary", "plain", "(code) * x_scales(row, quad)", "(code) * x_scales(row, 0u)"),
+    ("gated", "plain", "ieee_mul(activated(gate), up)", "ieee_mul(gate, activated(up))"),
+    ("gated", "plain", "vec4(low.yzw, high.x)", "vec4(low.yzw, high.y)"),
+    ("gated", "plain", "vec4(low.zw, high.xy), late == 2u", "vec4(low.zw, high.xy), late == 3u"),
+    ("gated", "plain", "if late == 0u {", "if late <= 1u {"),
+    ("gated", "plain", "x_from(row, params.up_col + 4u * quad)", "x_from(row, params.gate_col + 4u * quad)"),
+    ("gated", "plain", "up_real(row, quad)", "up_real(row, 0u)"),
+    ("gated", "plain", "(code) * gate_scales(row, quad)", "(code)"),
 ];
 
 #[cfg(feature = "gpu")]

@@ -10,6 +10,7 @@ pub mod binding;
 mod dequantize;
 mod embedding;
 mod expect;
+mod gated;
 mod gemm;
 mod kinds;
 mod operation;
@@ -26,6 +27,7 @@ pub use activation::Activation;
 pub use binary::{Binary, BinaryArgs, BinaryOp};
 pub use dequantize::{Dequantize, DequantizeArgs};
 pub use embedding::{Embedding, EmbeddingArgs};
+pub use gated::{Gated, GatedArgs, Halves};
 pub use gemm::{Gemm, GemmArgs, Orientation};
 pub use operation::{
     Arguments, Arithmetic, Body, Case, Cost, Data, DescriptorError, Inputs, Kernel, Operation, Outputs,
@@ -49,4 +51,5 @@ pub static OPERATIONS: &[Entry] = &[
     entry::<Embedding>(),
     entry::<Binary>(),
     entry::<Unary>(),
+    entry::<Gated>(),
 ];
