@@ -179,7 +179,9 @@ fn descriptors(t: &mut Table, ctx: &Context) {
     let (f, e5m2) = (DType::F32, Format::E5M2);
     t.section(
         "Descriptors",
-        "`ctx` is any context, `f` is `DType::F32`, `block` is `PerBlock { rows: 1, cols: 32 }`, `far` a format of bias 67.",
+        "`ctx` is any context, `f` is `DType::F32`, `block` is `PerBlock { rows: 1, cols: 32 }`, `far` a format of bias 67, \
+         `softmax()` is `Softmax::new([2, 3, 4])`, `embedding()` \
+         `Embedding::new([2, 3], 7, 4)`, `add(a, b)` a `Binary` of these shapes, `gated(shape)` a SwiGLU.",
     );
     let far = Element::f8(Format::signed(4, 3, 67, Specials::Fn).unwrap(), PerTensor);
     row!(t, ctx.plan_blocking(&Gemm::new(0, 3, 4)), Error::Descriptor(..));
@@ -239,6 +241,48 @@ fn descriptors(t: &mut Table, ctx: &Context) {
         ctx.plan_blocking(&Permute::new([2; 7], Element::U32, [6, 5, 4, 3, 2, 1, 0])),
         Error::Descriptor(..)
     );
+    let softmax = || Softmax::new([2, 3, 4]);
+    row!(t, ctx.plan_blocking(&Softmax::new([2, 0])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Softmax::new([])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&softmax().x(Element::U32)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&softmax().scale(0.0)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&softmax().scale(f32::INFINITY)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&softmax().mask(f, [2, 1])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&softmax().mask(f, [5, 2, 3, 4])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&softmax().mask(f, [])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&softmax().mask(DType::F8(e5m2), [4])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Softmax::new([4]).causal(Causal::Aligned)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Softmax::new([4]).lengths()), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&softmax().out(f8(block))), Error::Descriptor(..));
+    let embedding = || Embedding::new([2, 3], 7, 4);
+    row!(t, ctx.plan_blocking(&Embedding::new([], 7, 4)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Embedding::new([2], 0, 4)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Embedding::new([2], 7, 0)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Embedding::new([1 << 20], 7, 1 << 12)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&embedding().table(Element::U32)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&embedding().table(f8(PerChannel { axis: 2 }))), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&embedding().residual(Element::U32)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&embedding().out(f8(block))), Error::Descriptor(..));
+    let add = |a: &[u32], b: &[u32]| Binary::new(BinaryOp::Add, a, b);
+    row!(t, ctx.plan_blocking(&add(&[], &[2])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&add(&[2], &[2, 0])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&add(&[2, 3], &[2])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&add(&[1 << 16, 1], &[1, 1 << 16])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&add(&[2], &[2]).a(Element::U32)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&add(&[2], &[2]).b(f8(PerChannel { axis: 1 }))), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&add(&[2], &[2]).out(f8(block))), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Unary::new([])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Unary::new([2]).alpha(f32::NAN)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Unary::new([2]).alpha(1e-40)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Unary::new([2]).beta(f32::INFINITY)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Unary::new([2]).x(Element::U32)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Unary::new([2]).out(Element::U32)), Error::Descriptor(..));
+    let gated = |shape: &[u32]| Gated::new(shape, Activation::Silu);
+    row!(t, ctx.plan_blocking(&gated(&[])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&gated(&[u32::MAX - 3]).halves(Halves::GateFirst)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&gated(&[2]).gate(Element::U32)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&gated(&[2]).up(Element::U32)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&gated(&[2]).out(f8(block))), Error::Descriptor(..));
 }
 
 /// An operation of our own, whose kernels have the faults that those of the crate do not.

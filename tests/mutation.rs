@@ -213,6 +213,71 @@ const SHADERS: &[(&str, &str, &str, &str)] = &[
     ("permute", "tiled", "(line + l) * params.out_line", "l * params.out_line"),
     ("permute", "tiled", "if column + c < params.cols {", "{"),
     ("permute", "tiled", "(params.lines + 31u) / 32u", "params.lines / 32u + 1u"),
+    // What a row sees, and what is added to it.
+    ("softmax", "row", "let quads = (shown + 3u) / 4u;", "let quads = shown / 4u;"),
+    ("softmax", "row", "query + offset[0] + 1u", "query + offset[0]"),
+    ("softmax", "row", "if offset[0] < params.cols", "if offset[0] > params.cols"),
+    ("softmax", "row", "params.queries - 1u - query", "params.queries - query"),
+    ("softmax", "row", "let query = row % params.queries;", "let query = row;"),
+    ("softmax", "row", "lengths[row / params.length_rows]", "lengths[row % params.length_rows]"),
+    ("softmax", "row", "mask_row(row) * params.mask_quads", "row * params.mask_quads"),
+    ("softmax", "row", "i2 * params.mask_step_2", "i1 * params.mask_step_2"),
+    ("softmax", "row", "select(bits.xxxx, bits,", "select(bits, bits,"),
+    ("softmax", "row", "ieee_mul(x_real(row, quad), vec4(params.scale))", "x_real(row, quad)"),
+    // The maximum, the sum, rows of nothing, NaN.
+    ("softmax", "row", "top = max(top, max_of(key(bits)));", "top = max_of(key(bits));"),
+    ("softmax", "row", "max(partial[lane], partial[lane + step])", "partial[lane + step]"),
+    ("softmax", "row", "sum += part;", "sum = part;"),
+    ("softmax", "row", "(sum.x + sum.y) + (sum.z + sum.w)", "(sum.x + sum.y) + sum.z"),
+    ("softmax", "row", "step > 0u; step /= 2u", "step > 1u; step /= 2u"),
+    ("softmax", "row", "bitcast<vec4<u32>>(e / total)", "bitcast<vec4<u32>>(e)"),
+    ("softmax", "row", "let finite = top > LOWEST", "let finite = top >= LOWEST"),
+    ("softmax", "row", "if top >= HIGHEST {", "if top > HIGHEST {"),
+    (
+        "softmax",
+        "row",
+        "vec4(QUIET_NAN), columns(q) < vec4(shown)",
+        "vec4(QUIET_NAN), columns(q) < vec4(params.cols)",
+    ),
+    // Indices, the table's row, what is beyond it.
+    ("embedding", "plain", "index < params.vocabulary;", "index <= params.vocabulary;"),
+    (
+        "embedding",
+        "plain",
+        "row / params.index_cols * params.index_quads",
+        "row / params.index_cols * params.index_cols",
+    ),
+    ("embedding", "plain", "row % params.index_cols]", "row % params.index_quads]"),
+    ("embedding", "plain", "bits = table_real(index, quad);", "bits = table_real(row, quad);"),
+    ("embedding", "plain", "residual_real(row, quad))", "residual_real(index, quad))"),
+    ("embedding", "plain", "select(params.table_first == 0u, here, known)", "here"),
+    ("embedding", "plain", "atomicAdd(&status[0], 1u);", ""),
+    ("embedding", "plain", "if !known && quad == 0u", "if !known"),
+    ("embedding", "plain", "(code) * table_scales(row, quad)", "(code) * table_scales(0u, quad)"),
+    // Pairs: the wrong row, the wrong way round, what is no arithmetic.
+    ("binary", "plain", "a_spread(a_real(a_row(row), a_quad(quad)))", "a_spread(a_real(row, a_quad(quad)))"),
+    ("binary", "plain", "b_spread(b_real(b_row(row), b_quad(quad)))", "b_real(b_row(row), b_quad(quad))"),
+    ("binary", "plain", "i0 * params.b_step_0", "i1 * params.b_step_0"),
+    ("binary", "plain", "row / params.b_row_stride % params", "row % params"),
+    ("binary", "plain", "return ieee_sub(a, b);", "return ieee_sub(b, a);"),
+    ("binary", "plain", "return ieee_div(a, b);", "return ieee_div(b, a);"),
+    ("binary", "plain", "(n == vec4(0u)) | (m == vec4(INFINITY)));", "(m == vec4(INFINITY)));"),
+    ("binary", "plain", "under | ((a ^ b) & vec4(SIGN))", "under | (a & vec4(SIGN))"),
+    ("binary", "plain", "let nothing = (m == n)", "let nothing = (m != n)"),
+    ("binary", "plain", "bits = activated(combine(a, b));", "bits = combine(a, b);"),
+    ("binary", "plain", "vec4(QUIET_NAN), is_nan(bits))", "vec4(0u), is_nan(bits))"),
+    ("unary", "plain", "if params.alpha != ONE", "if params.alpha == ONE"),
+    ("unary", "plain", "ieee_mul(bits, vec4(params.alpha))", "ieee_mul(bits, vec4(params.beta))"),
+    ("unary", "plain", "if (params.beta & MAGNITUDE) != 0u", "if false"),
+    ("unary", "plain", "bits = activated(bits);", ""),
+    ("unary", "plain", "(code) * x_scales(row, quad)", "(code) * x_scales(row, 0u)"),
+    ("gated", "plain", "ieee_mul(activated(gate), up)", "ieee_mul(gate, activated(up))"),
+    ("gated", "plain", "vec4(low.yzw, high.x)", "vec4(low.yzw, high.y)"),
+    ("gated", "plain", "vec4(low.zw, high.xy), late == 2u", "vec4(low.zw, high.xy), late == 3u"),
+    ("gated", "plain", "if late == 0u {", "if late <= 1u {"),
+    ("gated", "plain", "x_from(row, params.up_col + 4u * quad)", "x_from(row, params.gate_col + 4u * quad)"),
+    ("gated", "plain", "up_real(row, quad)", "up_real(row, 0u)"),
+    ("gated", "plain", "(code) * gate_scales(row, quad)", "(code)"),
 ];
 
 #[cfg(feature = "gpu")]
@@ -230,7 +295,8 @@ fn shaders() {
     let mut survivors = vec![];
     // What suits software adapters only can be broken only there.
     let here = |kernel: &str| kernel != "register" || common::software(&ctx);
-    for (op, kernel, find, replace) in SHADERS.iter().filter(|s| here(s.1)) {
+    let asked: Vec<&str> = common::operations().iter().map(|e| e.name).collect();
+    for (op, kernel, find, replace) in SHADERS.iter().filter(|s| here(s.1) && asked.contains(&s.0)) {
         let entry = OPERATIONS.iter().find(|e| e.name == *op).unwrap();
         let cases: Vec<Case<Arc<dyn Problem>>> = (entry.cases)();
         let mutant = Mutation::Shader { find: (*find).to_owned(), replace: (*replace).to_owned() };

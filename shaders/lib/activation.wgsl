@@ -71,3 +71,8 @@ fn activate(v: vec4<f32>) -> vec4<f32> {
     return bitcast<vec4<f32>>(bitcast<vec4<u32>>(magnitude) | (bitcast<vec4<u32>>(v) & vec4(SIGN)));
 }
 #endif
+
+// The same of f32 bits; NaN stays NaN.
+fn activated(bits: vec4<u32>) -> vec4<u32> {
+    return select(bitcast<vec4<u32>>(activate(bitcast<vec4<f32>>(bits))), vec4(QUIET_NAN), is_nan(bits));
+}

@@ -5,6 +5,7 @@
 const HAS_NAN = 1u;
 const NON_FINITE_AMAX = 2u;
 const LOST_NAN = 4u;
+const INDEX = 8u;
 
 fn $x_at(part: u32, group: u32) -> u32 {
 #ifdef $X_PER_TENSOR

@@ -56,4 +56,14 @@ impl<'a> Input<'a> {
             s.apply(self.layout.group_map(), row, col, out);
         }
     }
+
+    /// A row of numbers beside `out`, which has as many columns, or the one number that all its columns share.
+    pub(crate) fn spread(&self, row: usize, out: &mut [f32]) {
+        if self.layout.cols() > 1 {
+            return self.numbers(row, 0, out);
+        }
+        let mut one = [0.0];
+        self.numbers(row, 0, &mut one);
+        out.fill(one[0]);
+    }
 }

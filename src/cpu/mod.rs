@@ -1,15 +1,17 @@
 //! The CPU backend: what its kernels share. Kernels themselves stand beside their operation in [`crate::ops`].
 
 mod args;
+mod exp;
 mod input;
 mod product;
 mod store;
 mod threads;
 
 pub use args::{Bytes, HostArgs};
+pub(crate) use exp::exp;
 pub use input::Input;
 pub(crate) use product::product;
-pub(crate) use store::{amax, store_by};
+pub(crate) use store::{amax, store_by, write_raising};
 pub use store::{store, write};
 pub use threads::Threads;
 

@@ -18,6 +18,17 @@ pub fn write(
     threads: Threads,
     fill: impl Fn(usize, &mut [f32]) + Sync + Send,
 ) {
+    write_raising(out, args, threads, 0, fill);
+}
+
+/// The same; where there is a record, these flags are raised in it too.
+pub(crate) fn write_raising(
+    out: &Operand,
+    args: &mut HostArgs<'_>,
+    threads: Threads,
+    raised: u32,
+    fill: impl Fn(usize, &mut [f32]) + Sync + Send,
+) {
     let (layout, words) = (&out.layout, args.write(values(out.role)));
     if layout.element().scaling().is_none() {
         return store(layout, words, None, out.overflow, threads, fill);
@@ -27,6 +38,7 @@ pub fn write(
     s.reset();
     amax((layout.rows() as usize, layout.cols() as usize), layout.group_map(), &mut s, threads, &fill);
     store(layout, words, Some(&mut s), out.overflow, threads, fill);
+    s.raise(raised);
     record.copy_from_slice(s.words());
 }
 

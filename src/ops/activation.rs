@@ -109,6 +109,13 @@ impl Activation {
         }
     }
 
+    /// Of all of them.
+    pub(crate) fn apply_all(self, v: &mut [f32]) {
+        if self != Self::None {
+            v.iter_mut().for_each(|v| *v = self.apply(*v));
+        }
+    }
+
     /// Over [`Real`].
     pub fn real(self, v: Real) -> Real {
         if v.value.is_nan() {

@@ -4,7 +4,10 @@
 use crate::{
     dtype::{Format, Overflow, Specials},
     gpu::{Binding, Capabilities, Dispatch, Footprint, Params, Specialization, Stage, Usage, bind},
-    ops::pieces::{self, Piece},
+    ops::{
+        gemm::batch::Axis,
+        pieces::{self, Beside, Piece, RowPiece},
+    },
     scale::Granularity,
     shader::{Shader, shader},
     tensor::{DType, Element, Layout, scales, values},
@@ -189,14 +192,47 @@ impl StageBuilder {
         shared: u32,
         caps: &Capabilities,
     ) -> Stage {
-        let layouts: Vec<_> = operands.iter().map(|&(_, at, l)| (at, l)).collect();
+        let all: Vec<_> = operands.iter().map(|&(name, at, l)| (name, at, l, None)).collect();
+        self.stream_beside(&all, params, shared, caps)
+    }
+
+    /// The same, where some operands have another shape than the first: those with the rows of theirs that lie beside
+    /// rows of it. If these fit one binding each they are bound whole; else all is cut by rows.
+    pub(crate) fn stream_beside(
+        self,
+        operands: &[(&'static str, u32, &Layout, Option<Beside<'_>>)],
+        params: &Params,
+        shared: u32,
+        caps: &Capabilities,
+    ) -> Stage {
+        let alike: Vec<_> = operands.iter().filter(|o| o.3.is_none()).map(|o| (o.1, o.2)).collect();
+        let whole = |l: &Layout| l.values_bytes() <= pieces::limit(caps);
+        let pieces = if operands.iter().all(|o| o.3.is_none() || whole(o.2)) {
+            let mut pieces = pieces::stream(&alike, caps);
+            for p in &mut pieces {
+                let mut of_alike = std::mem::take(&mut p.origins).into_iter();
+                let origin = |o: &(_, _, _, Option<_>)| if o.3.is_none() { of_alike.next() } else { None };
+                p.origins = operands.iter().map(origin).map(Option::unwrap_or_default).collect();
+            }
+            pieces
+        } else {
+            let lead = operands[0].2;
+            let all: Vec<_> = operands.iter().map(|o| (o.1, o.2, o.3.unwrap_or(&pieces::same))).collect();
+            let quads = |row: u32| u64::from(row) * u64::from(lead.row_quads());
+            let piece = |p: RowPiece| Piece {
+                quads: quads(p.rows.start)..quads(p.rows.end),
+                origins: p.origins,
+                windows: p.windows,
+            };
+            pieces::by_rows(lead.rows(), &all, caps).into_iter().map(piece).collect()
+        };
         let dispatch = |piece: Piece| {
             let mut own = vec![("first", piece.quads.start as u32), ("end", piece.quads.end as u32)];
             own.extend(operands.iter().zip(&piece.origins).map(|(o, &origin)| (o.0, origin)));
             let groups = (piece.quads.end - piece.quads.start).div_ceil(LINEAR.into());
             Dispatch::linear(groups, Params::new(&own).and(params.fields()), caps).windows(piece.windows)
         };
-        let dispatches = pieces::stream(&layouts, caps).into_iter().map(dispatch).collect();
+        let dispatches = pieces.into_iter().map(dispatch).collect();
         self.constant("WORKGROUP", LINEAR).build([LINEAR, 1, 1], shared, dispatches)
     }
 
@@ -241,6 +277,25 @@ macro_rules! in_groups {
     }};
 }
 pub(crate) use in_groups;
+
+/// Extents of the inner axes along which operands broadcast, for `lib/rows.wgsl`.
+pub(crate) fn axes(axes: &[Axis; 4]) -> [(&'static str, u32); 3] {
+    [("axis_1", axes[1].extent), ("axis_2", axes[2].extent), ("axis_3", axes[3].extent)]
+}
+
+/// How an operand broadcasts, for `lib/rows.wgsl`: `steps!("x", &axes, a, cols)`, side `a` or `b` of the axes.
+macro_rules! steps {
+    ($role:literal, $axes:expr, $side:ident, $cols:expr) => {
+        [
+            (concat!($role, "_step_0"), $axes[0].$side),
+            (concat!($role, "_step_1"), $axes[1].$side),
+            (concat!($role, "_step_2"), $axes[2].$side),
+            (concat!($role, "_step_3"), $axes[3].$side),
+            (concat!($role, "_col_step"), u32::from($cols != 1)),
+        ]
+    };
+}
+pub(crate) use steps;
 
 /// How a tensor's scales lie, for the parameters of a shader; names are those of role `out`.
 pub fn out_groups(layout: &Layout) -> [(&'static str, u32); 4] {

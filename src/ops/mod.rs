@@ -4,11 +4,14 @@
 //! a plan, a plan bound to tensors runs. Everything else (tests, benches, self-checks) walks [`OPERATIONS`].
 
 mod activation;
+mod binary;
 #[cfg(feature = "gpu")]
 pub mod binding;
 mod conv2d;
 mod dequantize;
+mod embedding;
 mod expect;
+mod gated;
 mod gemm;
 mod kinds;
 mod moves;
@@ -20,10 +23,15 @@ pub mod problem;
 mod quantize;
 mod real;
 mod reduce;
+mod softmax;
+mod unary;
 
 pub use activation::Activation;
+pub use binary::{Binary, BinaryArgs, BinaryOp};
 pub use conv2d::{Conv2d, Conv2dArgs, Images};
 pub use dequantize::{Dequantize, DequantizeArgs};
+pub use embedding::{Embedding, EmbeddingArgs};
+pub use gated::{Gated, GatedArgs, Halves};
 pub use gemm::{Gemm, GemmArgs, Orientation};
 pub use operation::{
     Arguments, Arithmetic, Body, Case, Cost, Data, DescriptorError, Inputs, Kernel, Operation, Outputs,
@@ -34,6 +42,8 @@ pub use problem::{Entry, KernelInfo, entry};
 pub use quantize::{Quantize, QuantizeArgs, Rounding, Scaling};
 pub use real::{Real, TINY, U};
 pub use reduce::{Reduce, ReduceArgs};
+pub use softmax::{Causal, Softmax, SoftmaxArgs};
+pub use unary::{Unary, UnaryArgs};
 
 /// The registry. Nothing else enumerates operations.
 pub static OPERATIONS: &[Entry] = &[
@@ -44,4 +54,9 @@ pub static OPERATIONS: &[Entry] = &[
     entry::<Gemm>(),
     entry::<Conv2d>(),
     entry::<Permute>(),
+    entry::<Softmax>(),
+    entry::<Embedding>(),
+    entry::<Binary>(),
+    entry::<Unary>(),
+    entry::<Gated>(),
 ];

@@ -55,6 +55,63 @@ pub(crate) fn stream(operands: &[(u32, &Layout)], caps: &Capabilities) -> Vec<Pi
     (0..total).step_by(step as usize).take(DISPATCHES + 1).map(piece).collect()
 }
 
+/// Which rows of an operand lie beside rows of the tensor that leads.
+pub(crate) type Beside<'a> = &'a dyn Fn(&Range<u32>) -> Range<u64>;
+
+/// An operand whose rows lie beside those of the tensor that leads one to one.
+pub(crate) fn same(rows: &Range<u32>) -> Range<u64> {
+    rows.start.into()..rows.end.into()
+}
+
+/// Some of all rows, and what a dispatch sees of the operands for them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RowPiece {
+    /// Rows of the tensor that leads.
+    pub rows: Range<u32>,
+    /// First quad of each operand's window; 0 where all is bound.
+    pub origins: Vec<u32>,
+    /// One per operand that is not bound whole.
+    pub windows: Vec<Window>,
+}
+
+/// Cuts rows so that every operand's part of each piece fits one binding: operands by binding, with the rows that lie
+/// beside those of the piece. A row that does not fit is a piece of its own, which the schedule's check refuses. No more
+/// pieces than show that there are too many.
+pub(crate) fn by_rows(
+    rows: u32,
+    operands: &[(u32, &Layout, Beside<'_>)],
+    caps: &Capabilities,
+) -> Vec<RowPiece> {
+    let limit = limit(caps);
+    let piece = |rows: Range<u32>| {
+        let (mut origins, mut windows) = (vec![], vec![]);
+        for (at, l, beside) in operands {
+            let seen = (l.values_bytes() > limit).then(|| {
+                let (quads, of) = (u64::from(l.row_quads()), beside(&rows));
+                window(*at, l, of.start * quads..of.end * quads)
+            });
+            origins.push(seen.as_ref().map_or(0, |s| s.1));
+            windows.extend(seen.map(|s| s.0));
+        }
+        RowPiece { rows, origins, windows }
+    };
+    let fits = |p: &RowPiece| p.windows.iter().all(|w| w.bytes <= limit);
+    let (mut pieces, mut first) = (vec![], 0);
+    while first < rows && pieces.len() <= DISPATCHES {
+        let (mut fit, mut over) = (first + 1, rows);
+        if fits(&piece(first..rows)) {
+            fit = rows;
+        }
+        while over - fit > 1 {
+            let middle = fit + (over - fit) / 2;
+            if fits(&piece(first..middle)) { fit = middle } else { over = middle }
+        }
+        pieces.push(piece(first..fit));
+        first = fit;
+    }
+    pieces
+}
+
 /// Quads of `other` that lie beside these of `lead`, a tensor of the same shape; one at least.
 fn beside(quads: &Range<u64>, lead: &Layout, other: &Layout) -> Range<u64> {
     let (pitch, theirs) = (u64::from(lead.row_quads()), u64::from(other.row_quads()));

@@ -43,6 +43,13 @@ impl Real {
         Self { error: f64::NEG_INFINITY, ..self }
     }
 
+    /// What f32 holds of it: Inf beyond its range.
+    #[must_use]
+    pub const fn in_f32(self) -> Self {
+        let held = self.value as f32;
+        if held.is_infinite() { Self::exact(held as f64) } else { self }
+    }
+
     /// Whether NaN will do as well.
     pub const fn may_be_nan(&self) -> bool {
         self.error == f64::NEG_INFINITY
@@ -187,5 +194,14 @@ mod tests {
             }
         }
         assert!(worst <= 1.0 && worst > 1e-3, "{worst}");
+    }
+
+    #[test]
+    fn beyond_f32_it_is_infinite() {
+        let at = |value: f64| Real::rounded(value, 0.0, 0.5).in_f32();
+        let top = f64::from(f32::MAX);
+        assert_eq!(at(-2.0 * top), Real::exact(f64::NEG_INFINITY));
+        assert_eq!(at(top).value, top);
+        assert!(at(top).error > 0.0 && at(f64::NAN).value.is_nan());
     }
 }

@@ -13,6 +13,8 @@ pub mod flags {
     /// A number that was to become a code was NaN, and the format has none: its code is 0, and every number of the
     /// tensor counts as NaN. Never without `HAS_NAN`.
     pub const LOST_NAN: u32 = 4;
+    /// An index of the look-up that wrote the tensor was beyond the table, and gave zeros.
+    pub const INDEX: u32 = 8;
 }
 
 /// The first 16 bytes of the scales of every quantised tensor, on host and device alike.

@@ -62,6 +62,15 @@ pub enum Draw {
     Moderate,
     /// Magnitudes that rise along each row and from row to row: what a maximum needs to be sensitive to the end.
     Rising,
+    /// For strict data numbers 0 … 4 whose largest occurs once or twice in every beginning of a row, whatever is cut
+    /// off its end: what is shared out among the largest is exact.
+    Levels,
+    /// For strict data zeros, then −Inf to the end of each row; otherwise numbers, then now and then −Inf.
+    Hiding,
+    /// Powers of two for strict data: what division by is exact.
+    Powers,
+    /// u32 below this; among special data some beyond.
+    Below(u32),
 }
 
 /// One tensor of an operation: what validation, binding, errors, documentation, reference and tests share.

@@ -42,11 +42,17 @@ pub fn draw(o: &Operand, data: Data, seed: u64) -> HostTensor {
     let mut r = Pcg(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ o.layout.elements());
     let (rows, cols) = (o.layout.rows() as usize, o.layout.cols() as usize);
     let n = rows * cols;
-    let mut x: Vec<f32> = (0..n).map(|i| number(&mut r, o.draw, data, i, n)).collect();
+    let mut x: Vec<f32> = match o.draw {
+        Draw::Levels if data == Data::SmallIntegers => levels(&mut r, rows, cols),
+        Draw::Hiding => hiding(&mut r, data, rows, cols),
+        _ => (0..n).map(|i| number(&mut r, o.draw, data, i, n)).collect(),
+    };
     let shape = o.layout.shape().to_vec();
     let dtype = o.layout.element().dtype();
     let tensor = match dtype {
-        DType::U32 => HostTensor::from_u32(&x.iter().map(|_| r.next()).collect::<Vec<_>>(), shape),
+        DType::U32 => {
+            HostTensor::from_u32(&(0..n).map(|i| word(&mut r, o.draw, data, i)).collect::<Vec<_>>(), shape)
+        }
         DType::F8(f) => {
             let mut codes: Vec<u8> = x.iter().map(|&v| f.encode(v, Overflow::Saturate)).collect();
             if data == Data::Specials {
@@ -82,10 +88,50 @@ fn number(r: &mut Pcg, draw: Draw, data: Data, i: usize, n: usize) -> f32 {
     match (draw, data) {
         // Never zero: a term that is dropped must be missed.
         (Draw::Normal | Draw::Moderate, Data::SmallIntegers) => r.sign() * (1 + r.below(4)) as f32,
+        (Draw::Powers, Data::SmallIntegers) => r.sign() * (1 << r.below(3)) as f32,
         (Draw::Rising, Data::SmallIntegers) => r.sign() * (1 + i * 15 / n) as f32,
-        (Draw::Normal | Draw::Moderate, _) => 2.0 * r.normal(),
         (Draw::Rising, _) => r.sign() * (0.1 + 7.0 * (i as f32 + r.unit()) / n as f32),
+        _ => 2.0 * r.normal(),
     }
+}
+
+/// Any word, or one below the bound; among special data every third is beyond it, the largest first.
+fn word(r: &mut Pcg, draw: Draw, data: Data, i: usize) -> u32 {
+    match draw {
+        Draw::Below(n) if data == Data::Specials && i % 3 == 1 => [u32::MAX, n][i / 3 % 2],
+        Draw::Below(n) => r.below(n),
+        _ => r.next(),
+    }
+}
+
+fn levels(r: &mut Pcg, rows: usize, cols: usize) -> Vec<f32> {
+    let mut x = Vec::with_capacity(rows * cols);
+    for _ in 0..rows {
+        let (mut top, mut ties) = (1, 0);
+        for _ in 0..cols {
+            // About three rises in a row.
+            if top < 4 && r.below(cols as u32) < 3 {
+                (top, ties) = (top + 1, 0);
+            }
+            let level = if ties == 0 || (ties == 1 && r.below(3) == 0) { top } else { r.below(top) };
+            ties += u32::from(level == top);
+            x.push(level as f32);
+        }
+    }
+    x
+}
+
+fn hiding(r: &mut Pcg, data: Data, rows: usize, cols: usize) -> Vec<f32> {
+    let mut x = Vec::with_capacity(rows * cols);
+    for _ in 0..rows {
+        let end = r.below(cols as u32 + 1) as usize;
+        for col in 0..cols {
+            let hidden = if data == Data::SmallIntegers { col >= end } else { r.below(8) == 0 };
+            let shown = if data == Data::SmallIntegers { 0.0 } else { r.normal() };
+            x.push(if hidden { f32::NEG_INFINITY } else { shown });
+        }
+    }
+    x
 }
 
 /// Every row gets zeros, subnormals and large numbers; every third an Inf, every fourth a NaN; the sixth is nothing
@@ -147,4 +193,25 @@ fn scales(o: &Operand, data: Data, r: &mut Pcg) -> Scales {
         })
         .collect();
     Scales::new(granularity, &s, groups).expect("scales in range")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_level_occurs_once_or_twice_in_every_beginning() {
+        let cols = 57;
+        let (mut pairs, mut tops) = (0, 0);
+        for row in levels(&mut Pcg(7), 200, cols).chunks(cols) {
+            for end in 1..=cols {
+                let top = row[..end].iter().copied().fold(0.0, f32::max);
+                let count = row[..end].iter().filter(|&&v| v == top).count();
+                assert!((1.0..=4.0).contains(&top) && (count == 1 || count == 2), "{row:?}");
+                pairs += usize::from(count == 2);
+                tops += 1;
+            }
+        }
+        assert!(pairs > tops / 4, "{pairs} of {tops}");
+    }
 }

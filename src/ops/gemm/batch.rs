@@ -1,4 +1,4 @@
-//! Batches of products, and which of them share an operand.
+//! Batches of products, and which of them share an operand; rows of any two tensors that broadcast, as well.
 
 #[cfg(feature = "gpu")]
 use std::ops::Range;
@@ -6,7 +6,7 @@ use std::ops::Range;
 /// One axis of batches: its extent, and how many matrices further its next index lies in A and in B, 0 where they
 /// share one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::ops) struct Axis {
+pub(crate) struct Axis {
     pub extent: u32,
     pub a: u32,
     pub b: u32,
@@ -14,11 +14,11 @@ pub(in crate::ops) struct Axis {
 
 /// Batches of the output, outermost axis first, as few axes as will do.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Batches(Vec<Axis>);
+pub(crate) struct Batches(Vec<Axis>);
 
 /// Extents of the batches of a product, aligned at the innermost as NumPy broadcasts: an extent of 1, or none, is
 /// shared. `None` if two differ.
-pub(super) fn broadcast(a: &[u32], b: &[u32]) -> Option<Vec<u32>> {
+pub(crate) fn broadcast(a: &[u32], b: &[u32]) -> Option<Vec<u32>> {
     let rank = a.len().max(b.len());
     (0..rank)
         .map(|i| match (extent(a, rank, i), extent(b, rank, i)) {

@@ -1,6 +1,6 @@
 //! `gemm`: matrix products with an epilogue.
 
-pub(in crate::ops) mod batch;
+pub(crate) mod batch;
 mod cases;
 pub(in crate::ops) mod cpu;
 #[cfg(feature = "gpu")]
