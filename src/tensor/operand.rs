@@ -62,6 +62,19 @@ pub enum Draw {
     Moderate,
     /// Magnitudes that rise along each row and from row to row: what a maximum needs to be sensitive to the end.
     Rising,
+    /// Blocks of `rows` × `cols` whose mean and variance are exact: over each, small integers have a power of two or
+    /// zero for mean and a power of four for variance (but blocks of one and of three). Real-looking numbers deviate
+    /// by 1 from means of 0, of 1 and of one so large that in its square, rounded to f32, a variance of 1 is lost.
+    Balanced {
+        /// Rows of a block.
+        rows: u32,
+        /// Columns of a block.
+        cols: u32,
+        /// Mean zero and scale 1, so that the sum of two such tensors is one too.
+        beside: bool,
+    },
+    /// Above zero; small integers are powers of four.
+    Positive,
 }
 
 /// One tensor of an operation: what validation, binding, errors, documentation, reference and tests share.
