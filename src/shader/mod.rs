@@ -67,6 +67,7 @@ pub static LIBRARY: &[Shader] = &[
     shader!("gemm/side.wgsl"),
     shader!("lib/activation.wgsl"),
     shader!("lib/bits.wgsl"),
+    shader!("lib/flags.wgsl"),
     shader!("lib/fp8.wgsl"),
     shader!("lib/grid.wgsl"),
     shader!("lib/minifloat.wgsl"),
