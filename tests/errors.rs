@@ -179,7 +179,7 @@ fn descriptors(t: &mut Table, ctx: &Context) {
     let (f, e5m2) = (DType::F32, Format::E5M2);
     t.section(
         "Descriptors",
-        "`ctx` is any context, `f` is `DType::F32`, `block` is `PerBlock { rows: 1, cols: 32 }`, `far` a format of bias 67.",
+        "`ctx` is any context, `f` is `DType::F32`, `norm` is `LayerNorm::new([2, 3])`, `block` is `PerBlock { rows: 1, cols: 32 }`, `far` a format of bias 67.",
     );
     let far = Element::f8(Format::signed(4, 3, 67, Specials::Fn).unwrap(), PerTensor);
     row!(t, ctx.plan_blocking(&Gemm::new(0, 3, 4)), Error::Descriptor(..));
@@ -227,6 +227,21 @@ fn descriptors(t: &mut Table, ctx: &Context) {
         Error::Descriptor(..)
     );
     row!(t, ctx.plan_blocking(&Reduce::amax([6], Element::F32, block)), Error::Descriptor(..));
+    let norm = LayerNorm::new([2, 3]);
+    row!(t, ctx.plan_blocking(&LayerNorm::new([])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&LayerNorm::new([2, 0])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&RmsNorm::new([1 << 16, 1 << 16])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&norm.clone().epsilon(-1e-5)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&norm.clone().epsilon(f32::INFINITY)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&norm.clone().epsilon(1e-40)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&norm.clone().gamma(DType::F8(e5m2))), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&norm.clone().beta(DType::U32)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&norm.clone().zero_centred()), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&norm.clone().residual(f8(PerToken))), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&norm.clone().sum(Element::F16)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&norm.clone().residual(Element::F16).sum(f8(PerToken))), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&norm.clone().x(Element::U32)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&norm.out(f8(block))), Error::Descriptor(..));
 }
 
 /// An operation of our own, whose kernels have the faults that those of the crate do not.

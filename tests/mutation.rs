@@ -163,6 +163,40 @@ const SHADERS: &[(&str, &str, &str, &str)] = &[
     ("reduce", "plain", "bitcast<vec4<f32>>(code) * x_scales(row, quad)", "bitcast<vec4<f32>>(code)"),
     ("reduce", "plain", "out[i] = 0u;", ""),
     ("reduce", "plain", "if params.out_by_column != 0u {", "if params.out_by_column == 9u {"),
+    // Normalisations: the variance as a difference of squares, padding counted, the mean, epsilon or a lane forgotten.
+    (
+        "layer_norm",
+        "rows",
+        "return d * d;",
+        "return select(vec4(0.0), v * v - vec4(mean * mean), is_column(quad));",
+    ),
+    ("layer_norm", "rows", "select(vec4(0.0), v - vec4(mean), is_column(quad))", "v - vec4(mean)"),
+    ("layer_norm", "rows", "affine(quad, v - vec4(mean)", "affine(quad, v"),
+    ("layer_norm", "rows", "1.0 - t * y * y", "1.0 - t * y"),
+    ("layer_norm", "rows", "params.inverse_count + params.epsilon;", "params.inverse_count;"),
+    (
+        "layer_norm",
+        "rows",
+        "(partial[lane + 2u * width] + partial[lane + 3u * width])",
+        "partial[lane + 2u * width]",
+    ),
+    (
+        "layer_norm",
+        "rows",
+        "linear_group(group, groups) * (WORKGROUP / LANES)",
+        "linear_group(group, groups) * LANES",
+    ),
+    ("layer_norm", "rows", "let gamma = vec4(1.0) + ", "let gamma = "),
+    ("layer_norm", "rows", "let bias = beta_bits(quad);", "let bias = beta_bits(0u);"),
+    (
+        "layer_norm",
+        "rows",
+        "sum_write(row, quad, bits);",
+        "sum_write(row, quad, x_real(row, min(quad, params.quads - 1u)));",
+    ),
+    ("rms_norm", "rows", "let weight = gamma_bits(quad);", "let weight = gamma_bits(quad / 2u);"),
+    ("rms_norm", "rows", "quad < square_end; quad += LANES", "quad + LANES < square_end; quad += LANES"),
+    ("rms_norm", "rows", "if quad < params.sum_quads {", "if quad < params.quads {"),
 ];
 
 #[cfg(feature = "gpu")]
@@ -180,7 +214,8 @@ fn shaders() {
     let mut survivors = vec![];
     // What suits software adapters only can be broken only there.
     let here = |kernel: &str| kernel != "register" || common::software(&ctx);
-    for (op, kernel, find, replace) in SHADERS.iter().filter(|s| here(s.1)) {
+    let wanted = |op: &str| common::operations().iter().any(|e| e.name == op);
+    for (op, kernel, find, replace) in SHADERS.iter().filter(|s| here(s.1) && wanted(s.0)) {
         let entry = OPERATIONS.iter().find(|e| e.name == *op).unwrap();
         let cases: Vec<Case<Arc<dyn Problem>>> = (entry.cases)();
         let mutant = Mutation::Shader { find: (*find).to_owned(), replace: (*replace).to_owned() };

@@ -10,6 +10,7 @@ mod dequantize;
 mod expect;
 mod gemm;
 mod kinds;
+mod norm;
 mod operation;
 #[cfg(feature = "gpu")]
 mod pieces;
@@ -21,6 +22,7 @@ mod reduce;
 pub use activation::Activation;
 pub use dequantize::{Dequantize, DequantizeArgs};
 pub use gemm::{Gemm, GemmArgs, Orientation};
+pub use norm::{LayerNorm, LayerNormArgs, RmsNorm, RmsNormArgs};
 pub use operation::{
     Arguments, Arithmetic, Body, Case, Cost, Data, DescriptorError, Inputs, Kernel, Operation, Outputs,
     Purpose, Refusal, Slots,
@@ -37,4 +39,6 @@ pub static OPERATIONS: &[Entry] = &[
     entry::<Dequantize>(),
     entry::<Reduce>(),
     entry::<Gemm>(),
+    entry::<LayerNorm>(),
+    entry::<RmsNorm>(),
 ];

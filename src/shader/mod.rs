@@ -77,4 +77,7 @@ pub static LIBRARY: &[Shader] = &[
     shader!("lib/real.wgsl"),
     shader!("lib/record.wgsl"),
     shader!("lib/scale.wgsl"),
+    shader!("norm/affine.wgsl"),
+    shader!("norm/load.wgsl"),
+    shader!("norm/root.wgsl"),
 ];

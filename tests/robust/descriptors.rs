@@ -7,8 +7,8 @@ use quarter::{
     dtype::Overflow,
     gpu::Capabilities,
     ops::{
-        Activation, Case, Data, Dequantize, Gemm, Orientation, Purpose, Quantize, Reduce, Rounding, Scaling,
-        problem::Problem,
+        Activation, Case, Data, Dequantize, Gemm, LayerNorm, Orientation, Purpose, Quantize, Reduce, RmsNorm,
+        Rounding, Scaling, problem::Problem,
     },
     scale::Granularity,
     tensor::{DType, Element},
@@ -26,7 +26,7 @@ pub fn check(bytes: &[u8]) {
 
 /// One of any fields.
 pub fn descriptor(u: &mut Unstructured<'_>) -> Result<Arc<dyn Problem>> {
-    Ok(match u.int_in_range(0..=5)? {
+    Ok(match u.int_in_range(0..=7)? {
         0 => {
             let op = Quantize::new(shape(u)?, dtype(u)?, format(u)?, granularity(u)?);
             let op = op.scaling(*u.choose(&[Scaling::Given, Scaling::Current])?).overflow(overflow(u)?);
@@ -34,6 +34,17 @@ pub fn descriptor(u: &mut Unstructured<'_>) -> Result<Arc<dyn Problem>> {
         }
         1 => Arc::new(Dequantize::new(shape(u)?, format(u)?, granularity(u)?, dtype(u)?)),
         2 => Arc::new(Reduce::amax(shape(u)?, element(u)?, granularity(u)?)),
+        3 => {
+            let op = LayerNorm::new(shape(u)?).x(element(u)?).out(element(u)?).overflow(overflow(u)?);
+            let op = op.activation(*u.choose(&Activation::ALL)?);
+            let op = if u.arbitrary()? { op.gamma(dtype(u)?).beta(dtype(u)?) } else { op };
+            let op = if u.arbitrary()? { op.residual(element(u)?).sum(element(u)?) } else { op };
+            Arc::new(if u.ratio(1, 4)? { op.zero_centred() } else { op })
+        }
+        4 => {
+            let op = RmsNorm::new(shape(u)?).x(element(u)?).out(element(u)?).beta(dtype(u)?);
+            Arc::new(if u.ratio(1, 4)? { op.epsilon(f32::from_bits(u.arbitrary()?)) } else { op })
+        }
         _ => {
             let op = Gemm::new(extent(u)?, extent(u)?, extent(u)?).orientation(*u.choose(&Orientation::ALL)?);
             let op = op.a(element(u)?).b(element(u)?).out(element(u)?).overflow(overflow(u)?);
