@@ -242,6 +242,12 @@ fn descriptors(t: &mut Table, ctx: &Context) {
     row!(t, ctx.plan_blocking(&norm.clone().residual(Element::F16).sum(f8(PerToken))), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&norm.clone().x(Element::U32)), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&norm.out(f8(block))), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&BatchNorm::new([1, 3]).training(0.1)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&BatchNorm::new([2, 3]).training(1.5)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&BatchNorm::new([2, 3]).saved()), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&GroupNorm::new([2, 6], 4)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&GroupNorm::new([2, 6], 0)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&InstanceNorm::new([6])), Error::Descriptor(..));
 }
 
 /// An operation of our own, whose kernels have the faults that those of the crate do not.

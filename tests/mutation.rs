@@ -197,6 +197,24 @@ const SHADERS: &[(&str, &str, &str, &str)] = &[
     ("rms_norm", "rows", "let weight = gamma_bits(quad);", "let weight = gamma_bits(quad / 2u);"),
     ("rms_norm", "rows", "quad < square_end; quad += LANES", "quad + LANES < square_end; quad += LANES"),
     ("rms_norm", "rows", "if quad < params.sum_quads {", "if quad < params.quads {"),
+    // Groups, samples, chunks and channels taken for each other; running statistics.
+    ("group_norm", "staged", "col / vec4(params.group_cols)", "vec4(col.x / params.group_cols)"),
+    ("group_norm", "staged", "first + part % params.group_cols]", "first]"),
+    ("group_norm", "staged", "let d = bitcast<vec4<f32>>(bits) - mean;", "let d = bitcast<vec4<f32>>(bits);"),
+    ("group_norm", "staged", "moments(row / params.rows, quad)", "moments(0u, quad)"),
+    (
+        "instance_norm",
+        "staged",
+        "min(start + params.chunk, params.rows)",
+        "min(start + params.chunk, params.rows - 1u)",
+    ),
+    ("instance_norm", "staged", "let sample = i / params.groups;", "let sample = 0u;"),
+    ("batch_norm", "staged", "total * params.unbiased", "total * params.inverse_count"),
+    ("batch_norm", "staged", "params.keep * bitcast<f32>(old) + ", ""),
+    ("batch_norm", "staged", "nan_or(inverse, unknown);", "bitcast<u32>(variance);"),
+    ("batch_norm", "staged", "saved_mean[at] = 0u;", ""),
+    ("batch_norm", "staged", "part < end; part += WORKGROUP", "part + 1u < end; part += WORKGROUP"),
+    ("batch_norm", "staged", "vec4(QUIET_NAN), lost);", "vec4(0u), lost);"),
 ];
 
 #[cfg(feature = "gpu")]

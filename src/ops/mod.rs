@@ -22,7 +22,10 @@ mod reduce;
 pub use activation::Activation;
 pub use dequantize::{Dequantize, DequantizeArgs};
 pub use gemm::{Gemm, GemmArgs, Orientation};
-pub use norm::{LayerNorm, LayerNormArgs, RmsNorm, RmsNormArgs};
+pub use norm::{
+    BatchNorm, BatchNormArgs, GroupNorm, GroupNormArgs, InstanceNorm, InstanceNormArgs, LayerNorm,
+    LayerNormArgs, RmsNorm, RmsNormArgs,
+};
 pub use operation::{
     Arguments, Arithmetic, Body, Case, Cost, Data, DescriptorError, Inputs, Kernel, Operation, Outputs,
     Purpose, Refusal, Slots,
@@ -41,4 +44,7 @@ pub static OPERATIONS: &[Entry] = &[
     entry::<Gemm>(),
     entry::<LayerNorm>(),
     entry::<RmsNorm>(),
+    entry::<BatchNorm>(),
+    entry::<GroupNorm>(),
+    entry::<InstanceNorm>(),
 ];

@@ -79,5 +79,6 @@ pub static LIBRARY: &[Shader] = &[
     shader!("lib/scale.wgsl"),
     shader!("norm/affine.wgsl"),
     shader!("norm/load.wgsl"),
+    shader!("norm/moments.wgsl"),
     shader!("norm/root.wgsl"),
 ];

@@ -7,8 +7,8 @@ use quarter::{
     dtype::Overflow,
     gpu::Capabilities,
     ops::{
-        Activation, Case, Data, Dequantize, Gemm, LayerNorm, Orientation, Purpose, Quantize, Reduce, RmsNorm,
-        Rounding, Scaling, problem::Problem,
+        Activation, BatchNorm, Case, Data, Dequantize, Gemm, GroupNorm, LayerNorm, Orientation, Purpose,
+        Quantize, Reduce, RmsNorm, Rounding, Scaling, problem::Problem,
     },
     scale::Granularity,
     tensor::{DType, Element},
@@ -26,7 +26,7 @@ pub fn check(bytes: &[u8]) {
 
 /// One of any fields.
 pub fn descriptor(u: &mut Unstructured<'_>) -> Result<Arc<dyn Problem>> {
-    Ok(match u.int_in_range(0..=7)? {
+    Ok(match u.int_in_range(0..=8)? {
         0 => {
             let op = Quantize::new(shape(u)?, dtype(u)?, format(u)?, granularity(u)?);
             let op = op.scaling(*u.choose(&[Scaling::Given, Scaling::Current])?).overflow(overflow(u)?);
@@ -44,6 +44,17 @@ pub fn descriptor(u: &mut Unstructured<'_>) -> Result<Arc<dyn Problem>> {
         4 => {
             let op = RmsNorm::new(shape(u)?).x(element(u)?).out(element(u)?).beta(dtype(u)?);
             Arc::new(if u.ratio(1, 4)? { op.epsilon(f32::from_bits(u.arbitrary()?)) } else { op })
+        }
+        5 => {
+            let op = GroupNorm::new(shape(u)?, extent(u)?).x(element(u)?).out(element(u)?).gamma(dtype(u)?);
+            Arc::new(if u.arbitrary()? { op.residual(element(u)?) } else { op })
+        }
+        6 => {
+            let op = BatchNorm::new(shape(u)?).x(element(u)?).out(element(u)?).beta(dtype(u)?);
+            let op = if u.arbitrary()? { op.residual(element(u)?) } else { op };
+            let op =
+                if u.arbitrary()? { op.training(*u.choose(&[0.1, 0.0, 1.0, 2.0, f32::NAN])?) } else { op };
+            Arc::new(if u.arbitrary()? { op.saved() } else { op })
         }
         _ => {
             let op = Gemm::new(extent(u)?, extent(u)?, extent(u)?).orientation(*u.choose(&Orientation::ALL)?);

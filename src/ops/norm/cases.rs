@@ -1,12 +1,15 @@
 //! What tests and benches run of the normalisations.
 
-use super::rows::RowNorm;
+use super::{
+    columns::{ColumnNorm, Source},
+    rows::RowNorm,
+};
 use crate::{
     dtype::{Format, Overflow},
     ops::{
         Activation, Case,
-        Data::{Random, SmallIntegers, Specials},
-        Purpose::{Bench, Edge, Smoke, Typical},
+        Data::{self, Random, SmallIntegers, Specials},
+        Purpose::{self, Bench, Edge, Smoke, Typical},
         kinds::{FLEXIBLE, kinds, outs},
     },
     scale::Granularity::{self, PerBlock, PerChannel, PerTensor, PerToken},
@@ -185,4 +188,154 @@ pub(super) fn rows<O: From<RowNorm>>(plain: &RowNorm) -> Vec<Case<O>> {
         add(format!("{} to {} 4096x4096", x.dtype(), out.dtype()), Bench, Random, &o);
     }
     all
+}
+
+/// Cases of one operation on columns as they are added.
+struct Columns<'a, O> {
+    plain: &'a ColumnNorm,
+    all: Vec<Case<O>>,
+}
+
+impl<O: From<ColumnNorm>> Columns<'_, O> {
+    /// Of this shape, with gamma and beta.
+    fn of(&self, shape: &[u32], groups: u32) -> ColumnNorm {
+        let mut o = self.plain.clone();
+        o.norm.shape = shape.to_vec();
+        o.groups = o.groups.map(|_| groups);
+        (o.norm.gamma, o.norm.beta) = (Some(DType::F32), Some(DType::F32));
+        o
+    }
+
+    fn add(&mut self, label: &str, purpose: Purpose, data: Data, o: &ColumnNorm) {
+        let mut o = o.clone();
+        if data == SmallIntegers {
+            // One number deviates by nothing.
+            o.norm.epsilon = if o.rows() * o.width() == 1 { 1.0 } else { 0.0 };
+        }
+        let label = format!("{label} {:?} {data:?}", o.norm.shape);
+        self.all.push(Case::new(label, purpose, data, O::from(o)));
+    }
+
+    /// All data; those that are strict where statistics are exact.
+    fn data(&mut self, label: &str, purpose: Purpose, o: &ColumnNorm) {
+        self.add(label, purpose, Random, o);
+        if o.source == Source::Given || exact(u64::from(o.rows()) * u64::from(o.width())) {
+            self.add(label, purpose, SmallIntegers, o);
+        }
+        self.add(label, Edge, Specials, o);
+    }
+
+    /// Every kind of operand and output on one shape whose statistics are exact.
+    fn kinds(&mut self, shape: &[u32], groups: u32) {
+        for x in kinds() {
+            let mut o = self.of(shape, groups);
+            o.norm.x = x;
+            self.data(&format!("x {x}"), Edge, &o);
+        }
+        let last = shape.len() as u8 - 1;
+        for g in [PerToken, PerChannel { axis: 0 }, PerChannel { axis: last }, PerBlock { rows: 2, cols: 5 }]
+        {
+            let mut o = self.of(shape, groups);
+            o.norm.x = e4m3(g);
+            self.data(&format!("x {}", o.norm.x), Edge, &o);
+        }
+        for out in outs(last) {
+            let mut o = self.of(shape, groups);
+            o.norm.out = out;
+            self.data(&format!("out {out}"), Smoke, &o);
+        }
+        for (i, f) in FLEXIBLE.into_iter().chain([Format::E5M2, Format::E4M3FNUZ]).enumerate() {
+            let mut o = self.of(shape, groups);
+            o.norm.overflow = if i % 2 == 0 { Overflow::Saturate } else { Overflow::Strict };
+            o.norm.out = Element::f8(f, PerTensor);
+            self.data(&format!("out {f} {:?}", o.norm.overflow), Edge, &o);
+        }
+        let e5m2 = Element::f8(Format::E5M2, PerTensor);
+        for (i, residual) in [Element::F32, Element::F16, Element::BF16, e5m2].into_iter().enumerate() {
+            let mut o = self.of(shape, groups);
+            o.norm.residual = Some(residual);
+            o.norm.x = [Element::F16, Element::F32, e4m3(PerToken), Element::F32][i];
+            o.norm.gamma = [None, Some(DType::F16), Some(DType::Bf16), None][i];
+            o.norm.beta = [None, None, Some(DType::F16), Some(DType::Bf16)][i];
+            self.data(&format!("residual {residual}"), Smoke, &o);
+        }
+        for act in Activation::ALL {
+            let mut o = self.of(shape, groups);
+            o.norm.activation = act;
+            self.add(&format!("{act:?}"), Edge, Random, &o);
+            self.add(&format!("{act:?}"), Edge, Specials, &o);
+        }
+        for epsilon in [0.0, 0.5] {
+            let mut o = self.of(shape, groups);
+            o.norm.epsilon = epsilon;
+            self.add(&format!("epsilon {epsilon}"), Edge, Random, &o);
+        }
+    }
+
+    /// Images, as networks have them.
+    fn images(&mut self, label: &str, shape: &[u32], groups: u32) {
+        for (x, out) in [(Element::F16, Element::F16), (Element::F32, e4m3(PerTensor))] {
+            let mut o = self.of(shape, groups);
+            (o.norm.x, o.norm.out) = (x, out);
+            self.add(&format!("{label}{} to {}", x.dtype(), out.dtype()), Bench, Random, &o);
+        }
+    }
+}
+
+/// Of an operation on groups of channels of a sample, on these shapes and numbers of groups, the first for every kind.
+/// Strict data: see `Draw::Balanced`; groups of 3 numbers, and of n where 1 / n · n is not 1, have none.
+pub(super) fn groups<O: From<ColumnNorm>>(plain: &ColumnNorm, shapes: &[([u32; 3], u32)]) -> Vec<Case<O>> {
+    let mut c = Columns { plain, all: vec![] };
+    for (shape, groups) in shapes {
+        c.data("", Smoke, &c.of(shape, *groups));
+    }
+    // One row, one channel, one number; more than one chunk, and than one tree.
+    for shape in [&[5, 16][..], &[2, 2, 2, 1], &[1, 1], &[1, 1025, 2], &[2, 200, 68], &[1, 33_000, 1]] {
+        c.data("", Edge, &c.of(shape, 1));
+    }
+    c.data("a group per channel", Edge, &c.of(&[2, 37, 12], 12));
+    let (shape, groups) = shapes[0];
+    c.kinds(&shape, groups);
+    let mut o = c.of(&[2, 64, 64], 8);
+    o.norm.activation = Activation::Silu;
+    (o.norm.x, o.norm.out) = (Element::F16, e4m3(PerTensor));
+    c.add("f16 to e4m3fn", Typical, Random, &o);
+    c.images("", &[8, 64, 64, 320], 32);
+    c.all
+}
+
+/// Of batch normalisation. Strict data of training: the unbiased variance is exact where n − 1 is a power of two.
+pub(super) fn batches<O: From<ColumnNorm>>(inference: &ColumnNorm, training: &ColumnNorm) -> Vec<Case<O>> {
+    let mut c = Columns { plain: inference, all: vec![] };
+    for shape in [&[1u32][..], &[3, 7], &[2, 3, 3, 68], &[37, 5]] {
+        c.data("inference", Smoke, &c.of(shape, 1));
+    }
+    c.kinds(&[5, 23], 1);
+    c.images("inference, ", &[8, 64, 64, 256], 1);
+    let mut t = Columns { plain: training, all: c.all };
+    for shape in [&[2u32, 6][..], &[5, 3], &[3, 11, 7], &[65, 9], &[13, 5, 68]] {
+        t.data("training", Smoke, &t.of(shape, 1));
+    }
+    for shape in [&[1025, 2][..], &[129, 300], &[32_769, 1]] {
+        t.data("training", Edge, &t.of(shape, 1));
+    }
+    let e5m2 = Element::f8(Format::E5M2, PerTensor);
+    for (x, residual, out) in [
+        (Element::F16, None, Element::F16),
+        (Element::BF16, Some(Element::F16), e4m3(PerChannel { axis: 1 })),
+        (e4m3(PerToken), Some(e5m2), Element::F32),
+        (e4m3(PerChannel { axis: 1 }), None, e5m2),
+    ] {
+        let mut o = t.of(&[17, 30], 1);
+        (o.norm.x, o.norm.residual, o.norm.out) = (x, residual, out);
+        t.data(&format!("training {x} to {out}"), Edge, &o);
+    }
+    let mut o = t.of(&[33, 19], 1);
+    o.saved = false;
+    t.data("training, nothing saved", Edge, &o);
+    let mut o = t.of(&[4, 16, 16, 24], 1);
+    (o.norm.x, o.norm.activation) = (Element::F16, Activation::Relu);
+    t.add("training f16, relu", Typical, Random, &o);
+    t.images("training, ", &[8, 64, 64, 256], 1);
+    t.all
 }

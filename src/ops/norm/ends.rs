@@ -107,7 +107,7 @@ impl Weights {
 }
 
 /// Numbers of an operand that has one for each channel, if there is one.
-fn channels(role: &str, all: &[Operand], args: &HostArgs<'_>) -> Option<Vec<f32>> {
+pub(super) fn channels(role: &str, all: &[Operand], args: &HostArgs<'_>) -> Option<Vec<f32>> {
     let o = operand(all, role)?;
     let mut v = vec![0.0; o.layout.cols() as usize];
     Input::new(o, args).codes(0, 0, &mut v);

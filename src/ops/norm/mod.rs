@@ -1,7 +1,13 @@
 //! Normalisations: (x − mean) / √(variance + ε) over rows, over groups of channels, or over a batch. What they share.
 
+mod batch_norm;
 mod cases;
+mod columns;
+#[cfg(feature = "gpu")]
+mod columns_gpu;
 mod ends;
+mod group_norm;
+mod instance_norm;
 mod layer_norm;
 mod rms_norm;
 mod rows;
@@ -9,6 +15,9 @@ mod statistics;
 #[cfg(test)]
 mod tests;
 
+pub use batch_norm::{BatchNorm, BatchNormArgs};
+pub use group_norm::{GroupNorm, GroupNormArgs};
+pub use instance_norm::{InstanceNorm, InstanceNormArgs};
 pub use layer_norm::{LayerNorm, LayerNormArgs};
 pub use rms_norm::{RmsNorm, RmsNormArgs};
 

@@ -11,11 +11,13 @@ pub(super) struct Moments {
     pub mean: Real,
     /// Mean square of the deviations.
     pub variance: Real,
+    /// Sum of their squares.
+    pub squares: Real,
 }
 
 /// Σ / n by way of a multiplication with 1 / n, which is rounded unless n is a power of two. The value is the quotient's:
 /// an exact one stays exact.
-fn over(sum: Real, n: f64) -> Real {
+pub(super) fn over(sum: Real, n: f64) -> Real {
     let error = if n.log2().fract() == 0.0 {
         sum.error / n + TINY
     } else {
@@ -32,7 +34,7 @@ pub(super) fn moments<'r>(z: impl Iterator<Item = &'r Real> + Clone, centred: bo
     let mean = if centred { over(Real::sum(z.clone().copied(), chain), n) } else { Real::exact(0.0) };
     if !mean.value.is_finite() {
         let none = Real::exact(f64::NAN);
-        return Moments { count: Some(n), mean: none, variance: none };
+        return Moments { count: Some(n), mean: none, variance: none, squares: none };
     }
     // That the mean is off is the same in every deviation, and true deviations add up to zero: it enters squared.
     let (mut v, mut e, mut a) = (0.0, 0.0, 0.0);
@@ -46,7 +48,7 @@ pub(super) fn moments<'r>(z: impl Iterator<Item = &'r Real> + Clone, centred: bo
     }
     let error = e + n * mean.error * mean.error + Real::depth(n, chain) * (U * a + TINY);
     let squares = Real { value: v, error };
-    Moments { count: Some(n), mean, variance: over(squares, n) }
+    Moments { count: Some(n), mean, variance: over(squares, n), squares }
 }
 
 impl Moments {

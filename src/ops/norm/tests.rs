@@ -89,3 +89,65 @@ fn specials_of_kernels() {
     }
     assert!(got[8..].iter().all(|v| v.is_nan()));
 }
+
+#[test]
+fn groups_instances_and_batches() {
+    // Two samples of three rows of four channels, rising.
+    let x: Vec<f32> = (0..24).map(|i| i as f32).collect();
+    let x = inputs(&[("x", &x, &[2, 3, 4])], u32::MAX);
+    // Channels 0 and 1 of a sample are s + {0, 1, 4, 5, 8, 9}: mean s + 4.5, variance 131 / 12.
+    let out = of(&GroupNorm::new([2, 3, 4], 2).epsilon(0.0), 0, &x);
+    let root = (131.0f64 / 12.0).sqrt();
+    for (i, r) in out.iter().enumerate() {
+        let within = f64::from([0.0f32, 1.0, 4.0, 5.0, 8.0, 9.0][i % 12 / 4 * 2 + i % 2]);
+        approx::assert_relative_eq!(r.value, (within - 4.5) / root, max_relative = 1e-13);
+    }
+    // One channel of a sample is c + {0, 4, 8}: variance 32 / 3.
+    let out = of(&InstanceNorm::new([2, 3, 4]).epsilon(0.0), 0, &x);
+    for (i, r) in out.iter().enumerate() {
+        let want = [-4.0, 0.0, 4.0][i / 4 % 3] / (32.0f64 / 3.0).sqrt();
+        approx::assert_relative_eq!(r.value, want, max_relative = 1e-13, epsilon = 1e-14);
+    }
+}
+
+#[test]
+fn training_follows_the_batch() {
+    // Channels 0, 2, 4, 6 and 1, 3, 5, 7: means 3 and 4, variance 5, unbiased 20 / 3.
+    let x: Vec<f32> = (0..8).map(|i| i as f32).collect();
+    let (mean, var) = ([10.0, 20.0], [1.0, 2.0]);
+    let tensors: [(&'static str, &[f32], &[u32]); 3] =
+        [("x", &x, &[4, 2]), ("running_mean", &mean, &[2]), ("running_var", &var, &[2])];
+    let x = inputs(&tensors, u32::MAX);
+    let op = BatchNorm::new([4, 2]).epsilon(4.0).training(0.25).saved();
+    let names: Vec<&str> = op.reference(&x).0.iter().map(|o| o.0).collect();
+    assert_eq!(names, ["out", "running_mean", "running_var", "saved_mean", "saved_inv_std"]);
+    let close = |op: &BatchNorm, i: usize, want: &[f64]| {
+        for (r, want) in of(op, i, &x).iter().zip(want) {
+            approx::assert_relative_eq!(r.value, *want, max_relative = 1e-13);
+        }
+    };
+    close(&op, 0, &[-1.0, -1.0, -1.0 / 3.0, -1.0 / 3.0, 1.0 / 3.0, 1.0 / 3.0, 1.0, 1.0]);
+    close(&op, 1, &[0.75 * 10.0 + 0.25 * 3.0, 0.75 * 20.0 + 0.25 * 4.0]);
+    close(&op, 2, &[0.75 + 0.25 * 20.0 / 3.0, 0.75 * 2.0 + 0.25 * 20.0 / 3.0]);
+    close(&op, 3, &[3.0, 4.0]);
+    close(&op, 4, &[1.0 / 3.0, 1.0 / 3.0]);
+    // Inference by what is given.
+    close(&BatchNorm::new([4, 2]).epsilon(3.0), 0, &[-5.0, -19.0 / 5.0f64.sqrt()]);
+}
+
+/// Running statistics are read and written in place, step after step.
+#[test]
+fn running_statistics_over_steps() {
+    let ctx = crate::Context::cpu();
+    let up = |v: &[f32], shape: &[u32]| {
+        ctx.upload_blocking(&HostTensor::from_f32(v, shape.to_vec()).unwrap()).unwrap()
+    };
+    let x = up(&[3.0, 5.0], &[2, 1]);
+    let (mean, var) = (up(&[0.0], &[1]), up(&[1.0], &[1]));
+    let y = ctx.empty_blocking(x.layout()).unwrap();
+    let plan = ctx.plan_blocking(&BatchNorm::new([2, 1]).training(0.5)).unwrap();
+    let bound = plan.bind(&BatchNormArgs::new(&x, &mean, &var, &y)).unwrap();
+    ctx.run([&bound, &bound]).unwrap();
+    assert_eq!(ctx.download_blocking(&mean).unwrap().to_f32(), [3.0]);
+    assert_eq!(ctx.download_blocking(&var).unwrap().to_f32(), [1.75]);
+}
