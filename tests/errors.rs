@@ -180,7 +180,7 @@ fn descriptors(t: &mut Table, ctx: &Context) {
     t.section(
         "Descriptors",
         "`ctx` is any context, `f` is `DType::F32`, `block` is `PerBlock { rows: 1, cols: 32 }`, `far` a format of bias 67, \
-         `softmax()` is `Softmax::new([2, 3, 4])`, `embedding()` \
+         `norm` is `LayerNorm::new([2, 3])`, `softmax()` is `Softmax::new([2, 3, 4])`, `embedding()` \
          `Embedding::new([2, 3], 7, 4)`, `add(a, b)` a `Binary` of these shapes, `gated(shape)` a SwiGLU.",
     );
     let far = Element::f8(Format::signed(4, 3, 67, Specials::Fn).unwrap(), PerTensor);
@@ -283,6 +283,27 @@ fn descriptors(t: &mut Table, ctx: &Context) {
     row!(t, ctx.plan_blocking(&gated(&[2]).gate(Element::U32)), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&gated(&[2]).up(Element::U32)), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&gated(&[2]).out(f8(block))), Error::Descriptor(..));
+    let norm = LayerNorm::new([2, 3]);
+    row!(t, ctx.plan_blocking(&LayerNorm::new([])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&LayerNorm::new([2, 0])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&RmsNorm::new([1 << 16, 1 << 16])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&norm.clone().epsilon(-1e-5)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&norm.clone().epsilon(f32::INFINITY)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&norm.clone().epsilon(1e-40)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&norm.clone().gamma(DType::F8(e5m2))), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&norm.clone().beta(DType::U32)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&norm.clone().zero_centred()), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&norm.clone().residual(f8(PerToken))), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&norm.clone().sum(Element::F16)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&norm.clone().residual(Element::F16).sum(f8(PerToken))), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&norm.clone().x(Element::U32)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&norm.out(f8(block))), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&BatchNorm::new([1, 3]).training(0.1)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&BatchNorm::new([2, 3]).training(1.5)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&BatchNorm::new([2, 3]).saved()), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&GroupNorm::new([2, 6], 4)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&GroupNorm::new([2, 6], 0)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&InstanceNorm::new([6])), Error::Descriptor(..));
 }
 
 /// An operation of our own, whose kernels have the faults that those of the crate do not.

@@ -278,6 +278,58 @@ const SHADERS: &[(&str, &str, &str, &str)] = &[
     ("gated", "plain", "x_from(row, params.up_col + 4u * quad)", "x_from(row, params.gate_col + 4u * quad)"),
     ("gated", "plain", "up_real(row, quad)", "up_real(row, 0u)"),
     ("gated", "plain", "(code) * gate_scales(row, quad)", "(code)"),
+    // Normalisations: the variance as a difference of squares, padding counted, the mean, epsilon or a lane forgotten.
+    (
+        "layer_norm",
+        "rows",
+        "return d * d;",
+        "return select(vec4(0.0), v * v - vec4(mean * mean), is_column(quad));",
+    ),
+    ("layer_norm", "rows", "select(vec4(0.0), v - vec4(mean), is_column(quad))", "v - vec4(mean)"),
+    ("layer_norm", "rows", "affine(quad, v - vec4(mean)", "affine(quad, v"),
+    ("layer_norm", "rows", "1.0 - t * y * y", "1.0 - t * y"),
+    ("layer_norm", "rows", "params.inverse_count + params.epsilon;", "params.inverse_count;"),
+    (
+        "layer_norm",
+        "rows",
+        "(partial[lane + 2u * width] + partial[lane + 3u * width])",
+        "partial[lane + 2u * width]",
+    ),
+    (
+        "layer_norm",
+        "rows",
+        "linear_group(group, groups) * (WORKGROUP / LANES)",
+        "linear_group(group, groups) * LANES",
+    ),
+    ("layer_norm", "rows", "let gamma = vec4(1.0) + ", "let gamma = "),
+    ("layer_norm", "rows", "let bias = beta_bits(quad);", "let bias = beta_bits(0u);"),
+    (
+        "layer_norm",
+        "rows",
+        "sum_write(row, quad, bits);",
+        "sum_write(row, quad, x_real(row, min(quad, params.quads - 1u)));",
+    ),
+    ("rms_norm", "rows", "let weight = gamma_bits(quad);", "let weight = gamma_bits(quad / 2u);"),
+    ("rms_norm", "rows", "quad < square_end; quad += LANES", "quad + LANES < square_end; quad += LANES"),
+    ("rms_norm", "rows", "if quad < params.sum_quads {", "if quad < params.quads {"),
+    // Groups, samples, chunks and channels taken for each other; running statistics.
+    ("group_norm", "staged", "col / vec4(params.group_cols)", "vec4(col.x / params.group_cols)"),
+    ("group_norm", "staged", "first + part % params.group_cols]", "first]"),
+    ("group_norm", "staged", "let d = bitcast<vec4<f32>>(bits) - mean;", "let d = bitcast<vec4<f32>>(bits);"),
+    ("group_norm", "staged", "moments(row / params.rows, quad)", "moments(0u, quad)"),
+    (
+        "instance_norm",
+        "staged",
+        "min(start + params.chunk, params.rows)",
+        "min(start + params.chunk, params.rows - 1u)",
+    ),
+    ("instance_norm", "staged", "let sample = i / params.groups;", "let sample = 0u;"),
+    ("batch_norm", "staged", "total * params.unbiased", "total * params.inverse_count"),
+    ("batch_norm", "staged", "params.keep * bitcast<f32>(old) + ", ""),
+    ("batch_norm", "staged", "nan_or(inverse, unknown);", "bitcast<u32>(variance);"),
+    ("batch_norm", "staged", "saved_mean[at] = 0u;", ""),
+    ("batch_norm", "staged", "part < end; part += WORKGROUP", "part + 1u < end; part += WORKGROUP"),
+    ("batch_norm", "staged", "vec4(QUIET_NAN), lost);", "vec4(0u), lost);"),
 ];
 
 #[cfg(feature = "gpu")]

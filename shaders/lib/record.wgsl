@@ -1,11 +1,7 @@
 // The scales of a tensor that is being written, as words: scale, inv_scale, amax bits and flags of the whole tensor;
 // where scales are finer, then scale[groups], inv_scale[groups], amax bits[groups], each padded to four.
+#import lib/flags.wgsl
 @group(0) @binding($at) var<storage, read_write> $x_record: array<atomic<u32>>;
-
-const HAS_NAN = 1u;
-const NON_FINITE_AMAX = 2u;
-const LOST_NAN = 4u;
-const INDEX = 8u;
 
 fn $x_at(part: u32, group: u32) -> u32 {
 #ifdef $X_PER_TENSOR

@@ -310,7 +310,13 @@ pub fn out_groups(layout: &Layout) -> [(&'static str, u32); 4] {
 
 /// Forgets amax and flags of `out` before codes are written.
 pub fn reset(layout: &Layout, caps: &Capabilities) -> Stage {
+    reset_of("out", layout, caps)
+}
+
+/// The same of an operand with another role.
+pub fn reset_of(role: &'static str, layout: &Layout, caps: &Capabilities) -> Stage {
     let params = Params::new(&[("out_groups", layout.groups() as u32)]);
-    let stage = StageBuilder::new(shader!("record/reset.wgsl")).record("out", 1, layout.element());
+    let mut stage = StageBuilder::new(shader!("record/reset.wgsl")).record("out", 1, layout.element());
+    stage.bindings[0].slot = scales(role);
     stage.linear(LINEAR, layout.groups(), params, 0, caps)
 }

@@ -15,6 +15,7 @@ mod gated;
 mod gemm;
 mod kinds;
 mod moves;
+mod norm;
 mod operation;
 pub(crate) mod permute;
 #[cfg(feature = "gpu")]
@@ -33,6 +34,10 @@ pub use dequantize::{Dequantize, DequantizeArgs};
 pub use embedding::{Embedding, EmbeddingArgs};
 pub use gated::{Gated, GatedArgs, Halves};
 pub use gemm::{Gemm, GemmArgs, Orientation};
+pub use norm::{
+    BatchNorm, BatchNormArgs, GroupNorm, GroupNormArgs, InstanceNorm, InstanceNormArgs, LayerNorm,
+    LayerNormArgs, RmsNorm, RmsNormArgs,
+};
 pub use operation::{
     Arguments, Arithmetic, Body, Case, Cost, Data, DescriptorError, Inputs, Kernel, Operation, Outputs,
     Purpose, Refusal, Slots,
@@ -59,4 +64,9 @@ pub static OPERATIONS: &[Entry] = &[
     entry::<Binary>(),
     entry::<Unary>(),
     entry::<Gated>(),
+    entry::<LayerNorm>(),
+    entry::<RmsNorm>(),
+    entry::<BatchNorm>(),
+    entry::<GroupNorm>(),
+    entry::<InstanceNorm>(),
 ];

@@ -69,6 +69,19 @@ impl Real {
         Self::rounded(v, (self.value + self.error).exp() - v, 3.0 + 2.0 * self.value.abs())
     }
 
+    /// 1 / √x; WGSL allows 2 ulp. Where x may be zero or less, by its bound, there is none.
+    #[must_use]
+    pub fn inverse_sqrt(self) -> Self {
+        let v = 1.0 / self.value.sqrt();
+        if self.error == 0.0 && !self.value.is_normal() {
+            return Self::exact(v);
+        }
+        let x = self.flushed();
+        // The slope is steepest at the lower end.
+        let off = 1.0 / (x.value - x.error).max(0.0).sqrt() - v;
+        Self::rounded(v, off, 2.0)
+    }
+
     /// The larger of two.
     #[must_use]
     pub fn max(self, o: Self) -> Self {
@@ -93,9 +106,13 @@ impl Real {
             a += t.value.abs() + t.error;
             n += 1.0;
         }
+        Self { value: v, error: e + Self::depth(n, chain) * (U * a + TINY) }
+    }
+
+    /// Additions that any of `n` terms goes through, as [`sum`](Self::sum) has it.
+    pub(crate) fn depth(n: f64, chain: u32) -> f64 {
         let chain = f64::from(chain);
-        let depth = if n <= chain { (n - 1.0).max(0.0) } else { chain + (n / chain).log2().ceil() };
-        Self { value: v, error: e + depth * (U * a + TINY) }
+        if n <= chain { (n - 1.0).max(0.0) } else { chain + (n / chain).log2().ceil() }
     }
 
     /// Σ x · y of exact numbers, products rounded or not: [`sum`](Self::sum) of the products, in one loop.
@@ -188,6 +205,7 @@ mod tests {
                 (x / y, exact(x) / exact(y)),
                 (x.exp() * y, exact(x).exp() * exact(y)),
                 (x - y, exact(x) - exact(y)),
+                (1.0 / (x * x + y * y).sqrt(), (exact(x) * exact(x) + exact(y) * exact(y)).inverse_sqrt()),
             ] {
                 assert!((f64::from(g) - w.value).abs() <= w.error, "{x} {y}: {g} {w:?}");
                 assert!(w.error <= 1e-5 * w.value.abs() + 1e-6, "{w:?} could not fail");
@@ -203,5 +221,20 @@ mod tests {
         assert_eq!(at(-2.0 * top), Real::exact(f64::NEG_INFINITY));
         assert_eq!(at(top).value, top);
         assert!(at(top).error > 0.0 && at(f64::NAN).value.is_nan());
+    }
+
+    #[test]
+    fn inverse_roots() {
+        let at = |value, error| Real { value, error }.inverse_sqrt();
+        assert_eq!(
+            (at(0.25, 0.0).value, at(0.0, 0.0).value, at(f64::INFINITY, 0.0).value),
+            (2.0, f64::INFINITY, 0.0)
+        );
+        // Half the root's relative error, and 2 ulp.
+        let r = at(4.0, 1e-3);
+        assert!((r.error / r.value - 0.5 * 1e-3 / 4.0 - 4.0 * U).abs() < 1e-7, "{r:?}");
+        assert!(r.value + r.error >= 1.0 / (4.0f64 - 1e-3).sqrt());
+        // What may be zero has no bound.
+        assert_eq!(at(1e-3, 1e-3).error, f64::INFINITY);
     }
 }

@@ -71,6 +71,7 @@ pub static LIBRARY: &[Shader] = &[
     shader!("gemm/sides.wgsl"),
     shader!("lib/activation.wgsl"),
     shader!("lib/bits.wgsl"),
+    shader!("lib/flags.wgsl"),
     shader!("lib/fp8.wgsl"),
     shader!("lib/grid.wgsl"),
     shader!("lib/ieee.wgsl"),
@@ -84,4 +85,8 @@ pub static LIBRARY: &[Shader] = &[
     shader!("lib/scale.wgsl"),
     shader!("lib/walk.wgsl"),
     shader!("move/params.wgsl"),
+    shader!("norm/affine.wgsl"),
+    shader!("norm/load.wgsl"),
+    shader!("norm/moments.wgsl"),
+    shader!("norm/root.wgsl"),
 ];

@@ -71,6 +71,19 @@ pub enum Draw {
     Powers,
     /// u32 below this; among special data some beyond.
     Below(u32),
+    /// Blocks of `rows` × `cols` whose mean and variance are exact: over each, small integers have a power of two or
+    /// zero for mean and a power of four for variance (but blocks of one and of three). Real-looking numbers deviate
+    /// by 1 from means of 0, of 1 and of one so large that in its square, rounded to f32, a variance of 1 is lost.
+    Balanced {
+        /// Rows of a block.
+        rows: u32,
+        /// Columns of a block.
+        cols: u32,
+        /// Mean zero and scale 1, so that the sum of two such tensors is one too.
+        beside: bool,
+    },
+    /// Above zero; small integers are powers of four.
+    Positive,
 }
 
 /// One tensor of an operation: what validation, binding, errors, documentation, reference and tests share.

@@ -4,7 +4,7 @@ use crate::{
     cpu,
     dtype::{Format, Overflow},
     ops::Data,
-    scale::{Scales, flags},
+    scale::{Granularity, Scales, flags},
     tensor::{DType, Draw, HostTensor, Operand},
 };
 
@@ -42,13 +42,17 @@ pub fn draw(o: &Operand, data: Data, seed: u64) -> HostTensor {
     let mut r = Pcg(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ o.layout.elements());
     let (rows, cols) = (o.layout.rows() as usize, o.layout.cols() as usize);
     let n = rows * cols;
-    let mut x: Vec<f32> = match o.draw {
-        Draw::Levels if data == Data::SmallIntegers => levels(&mut r, rows, cols),
-        Draw::Hiding => hiding(&mut r, data, rows, cols),
-        _ => (0..n).map(|i| number(&mut r, o.draw, data, i, n)).collect(),
-    };
     let shape = o.layout.shape().to_vec();
     let dtype = o.layout.element().dtype();
+    let mut x: Vec<f32> = match o.draw {
+        Draw::Balanced { rows: height, cols: width, beside } => {
+            let block = (height as usize, width as usize);
+            (0..n).map(|i| balanced(&mut r, block, beside, data, dtype, (i / cols, i % cols), cols)).collect()
+        }
+        Draw::Levels if data == Data::SmallIntegers => levels(&mut r, rows, cols),
+        Draw::Hiding => hiding(&mut r, data, rows, cols),
+        draw => (0..n).map(|i| number(&mut r, draw, data, i, n)).collect(),
+    };
     let tensor = match dtype {
         DType::U32 => {
             HostTensor::from_u32(&(0..n).map(|i| word(&mut r, o.draw, data, i)).collect::<Vec<_>>(), shape)
@@ -84,12 +88,71 @@ pub(super) fn seen(t: HostTensor) -> HostTensor {
     HostTensor::from_parts(t.layout().clone(), t.words().to_vec(), Some(s.words().to_vec()))
 }
 
+/// [`Draw::Balanced`] at this row and column.
+fn balanced(
+    r: &mut Pcg,
+    (height, width): (usize, usize),
+    beside: bool,
+    data: Data,
+    dtype: DType,
+    (row, col): (usize, usize),
+    cols: usize,
+) -> f32 {
+    let block = row / height * (cols / width).max(1) + col / width;
+    match data {
+        Data::Specials => 2.0 * r.normal(),
+        Data::Random => {
+            let far = match dtype {
+                DType::F32 => 1e4,
+                DType::F16 => 100.0,
+                DType::Bf16 => 8.0,
+                DType::F8(_) | DType::U32 => 0.0,
+            };
+            // Of variance 1.
+            (if beside { 0.0 } else { [0.0, far, 1.0][block % 3] }) + 1.75 * r.normal()
+        }
+        Data::SmallIntegers => {
+            let sign = if block.is_multiple_of(3) { -1.0 } else { 1.0 };
+            let step = (1 + block % 2) as f32;
+            // No magnitude above 8: what three bits of mantissa, and two, hold.
+            let level = [0.0, 1.0, 4.0, -2.0][block % 4];
+            let deviation = deviation(row % height * width + col % width, height * width);
+            (if beside { 0.0 } else { level }) + sign * step * deviation
+        }
+    }
+}
+
+/// Numbers of mean square 4 and, but for a single one, of mean 0, of `n`, in an order of no pattern: ±2, and fives of 3,
+/// −3, 1, −1, 0 where n is odd or there is room for two.
+fn deviation(i: usize, n: usize) -> f32 {
+    let stride = [7919, 104_729, 1].into_iter().find(|s| !n.is_multiple_of(*s)).unwrap_or(1);
+    let i = i * stride % n;
+    let five = [3.0, -3.0, 1.0, -1.0, 0.0];
+    let fives = match n {
+        1 => return 2.0,
+        3 => return [3.0, -3.0, 0.0][i],
+        _ if n % 2 == 1 => 5,
+        10.. => 10,
+        _ => 0,
+    };
+    match i.checked_sub(fives) {
+        None => five[i % 5],
+        Some(i) if i < (n - fives) / 2 => 2.0,
+        Some(_) => -2.0,
+    }
+}
+
 fn number(r: &mut Pcg, draw: Draw, data: Data, i: usize, n: usize) -> f32 {
     match (draw, data) {
+        (Draw::Positive, Data::SmallIntegers) => 4f32.powi(r.below(3) as i32),
+        (Draw::Positive, _) => 0.05 + 2.0 * r.unit(),
         // Never zero: a term that is dropped must be missed.
-        (Draw::Normal | Draw::Moderate, Data::SmallIntegers) => r.sign() * (1 + r.below(4)) as f32,
+        (Draw::Normal | Draw::Moderate | Draw::Balanced { .. }, Data::SmallIntegers) => {
+            r.sign() * (1 + r.below(4)) as f32
+        }
         (Draw::Powers, Data::SmallIntegers) => r.sign() * (1 << r.below(3)) as f32,
         (Draw::Rising, Data::SmallIntegers) => r.sign() * (1 + i * 15 / n) as f32,
+        (Draw::Normal | Draw::Moderate | Draw::Balanced { .. }, _) => 2.0 * r.normal(),
         (Draw::Rising, _) => r.sign() * (0.1 + 7.0 * (i as f32 + r.unit()) / n as f32),
         _ => 2.0 * r.normal(),
     }
@@ -183,11 +246,19 @@ fn special_numbers(dtype: DType) -> Special<f32> {
 fn scales(o: &Operand, data: Data, r: &mut Pcg) -> Scales {
     let groups = o.layout.groups() as usize;
     let granularity = o.layout.element().scaling().expect("an 8-bit operand");
-    let large = if o.draw == Draw::Moderate { 40 } else { 100 };
+    let moderate = matches!(o.draw, Draw::Moderate | Draw::Balanced { .. });
+    let large = if moderate { 40 } else { 100 };
     let extremes = [1.0, 0.0, 2f32.powi(-126), 2f32.powi(large), 0.37];
+    // Numbers of one block of exact statistics share a scale.
+    let alike = match o.draw {
+        Draw::Balanced { beside: true, .. } => Some(1.0),
+        Draw::Balanced { rows: 1, .. } if granularity == Granularity::PerToken => None,
+        Draw::Balanced { .. } => Some(2f32.powi(r.below(7) as i32 - 3)),
+        _ => None,
+    };
     let s: Vec<f32> = (0..groups)
         .map(|g| match data {
-            Data::SmallIntegers => 2f32.powi(r.below(7) as i32 - 3),
+            Data::SmallIntegers => alike.unwrap_or_else(|| 2f32.powi(r.below(7) as i32 - 3)),
             Data::Random => 0.01 + 2.0 * r.unit(),
             Data::Specials => extremes[g % extremes.len()],
         })

@@ -7,8 +7,8 @@ use quarter::{
     dtype::Overflow,
     gpu::Capabilities,
     ops::{
-        Activation, Case, Conv2d, Data, Dequantize, Gemm, Images, Orientation, Purpose, Quantize, Reduce,
-        Rounding, Scaling, problem::Problem,
+        Activation, BatchNorm, Case, Conv2d, Data, Dequantize, Gemm, GroupNorm, Images, LayerNorm, Orientation,
+        Purpose, Quantize, Reduce, RmsNorm, Rounding, Scaling, problem::Problem,
     },
     scale::Granularity,
     tensor::{DType, Element},
@@ -26,7 +26,7 @@ pub fn check(bytes: &[u8]) {
 
 /// One of any fields.
 pub fn descriptor(u: &mut Unstructured<'_>) -> Result<Arc<dyn Problem>> {
-    Ok(match u.int_in_range(0..=8)? {
+    Ok(match u.int_in_range(0..=12)? {
         0 => {
             let op = Quantize::new(shape(u)?, dtype(u)?, format(u)?, granularity(u)?);
             let op = op.scaling(*u.choose(&[Scaling::Given, Scaling::Current])?).overflow(overflow(u)?);
@@ -34,7 +34,29 @@ pub fn descriptor(u: &mut Unstructured<'_>) -> Result<Arc<dyn Problem>> {
         }
         1 => Arc::new(Dequantize::new(shape(u)?, format(u)?, granularity(u)?, dtype(u)?)),
         2 => Arc::new(Reduce::amax(shape(u)?, element(u)?, granularity(u)?)),
-        3..=5 => {
+        3 => {
+            let op = LayerNorm::new(shape(u)?).x(element(u)?).out(element(u)?).overflow(overflow(u)?);
+            let op = op.activation(*u.choose(&Activation::ALL)?);
+            let op = if u.arbitrary()? { op.gamma(dtype(u)?).beta(dtype(u)?) } else { op };
+            let op = if u.arbitrary()? { op.residual(element(u)?).sum(element(u)?) } else { op };
+            Arc::new(if u.ratio(1, 4)? { op.zero_centred() } else { op })
+        }
+        4 => {
+            let op = RmsNorm::new(shape(u)?).x(element(u)?).out(element(u)?).beta(dtype(u)?);
+            Arc::new(if u.ratio(1, 4)? { op.epsilon(f32::from_bits(u.arbitrary()?)) } else { op })
+        }
+        5 => {
+            let op = GroupNorm::new(shape(u)?, extent(u)?).x(element(u)?).out(element(u)?).gamma(dtype(u)?);
+            Arc::new(if u.arbitrary()? { op.residual(element(u)?) } else { op })
+        }
+        6 => {
+            let op = BatchNorm::new(shape(u)?).x(element(u)?).out(element(u)?).beta(dtype(u)?);
+            let op = if u.arbitrary()? { op.residual(element(u)?) } else { op };
+            let op =
+                if u.arbitrary()? { op.training(*u.choose(&[0.1, 0.0, 1.0, 2.0, f32::NAN])?) } else { op };
+            Arc::new(if u.arbitrary()? { op.saved() } else { op })
+        }
+        7..=9 => {
             let images = [extent(u)?, extent(u)?, extent(u)?, extent(u)?];
             let op = Conv2d::new(images, extent(u)?, [extent(u)?, extent(u)?]);
             let op = if u.arbitrary()? { op.stride([extent(u)?, extent(u)?]) } else { op };
