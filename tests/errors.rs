@@ -179,7 +179,8 @@ fn descriptors(t: &mut Table, ctx: &Context) {
     let (f, e5m2) = (DType::F32, Format::E5M2);
     t.section(
         "Descriptors",
-        "`ctx` is any context, `f` is `DType::F32`, `block` is `PerBlock { rows: 1, cols: 32 }`, `far` a format of bias 67.",
+        "`ctx` is any context, `f` is `DType::F32`, `block` is `PerBlock { rows: 1, cols: 32 }`, `far` a format of bias 67, `x` \
+         `Slice::new([2, 3], Element::F32)`.",
     );
     let far = Element::f8(Format::signed(4, 3, 67, Specials::Fn).unwrap(), PerTensor);
     row!(t, ctx.plan_blocking(&Gemm::new(0, 3, 4)), Error::Descriptor(..));
@@ -234,6 +235,14 @@ fn descriptors(t: &mut Table, ctx: &Context) {
     row!(t, ctx.plan_blocking(&Permute::transpose(2, 3, f8(PerToken))), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&Permute::transpose(2, 3, f8(block))), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&Permute::transpose(2, 3, f8(PerChannel { axis: 2 }))), Error::Descriptor(..));
+    let x = Slice::new([2, 3], Element::F32);
+    row!(t, ctx.plan_blocking(&x.clone().axis(2, 0..1, 1)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&x.clone().axis(1, 0..1, 1).axis(1, 1..2, 1)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&x.clone().axis(1, 1..4, 1)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&x.clone().axis(1, 2..2, 1)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&x.clone().axis(1, 0..2, 0)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Slice::new([2, 3], f8(block))), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Slice::new([], Element::F32)), Error::Descriptor(..));
     row!(
         t,
         ctx.plan_blocking(&Permute::new([2; 7], Element::U32, [6, 5, 4, 3, 2, 1, 0])),

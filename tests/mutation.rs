@@ -164,7 +164,7 @@ const SHADERS: &[(&str, &str, &str, &str)] = &[
     ("reduce", "plain", "out[i] = 0u;", ""),
     ("reduce", "plain", "if params.out_by_column != 0u {", "if params.out_by_column == 9u {"),
     // Elements moved: an axis forgotten, a step of the neighbour, padding, half a word, a scale of the neighbour.
-    ("permute", "plain", "at += rest * params.x_4;", "at += rest * params.x_3;"),
+    ("permute", "plain", "rest * params.x_4", "rest * params.x_3"),
     ("permute", "plain", "at += rest % params.extent_1 * params.out_1;", ""),
     ("permute", "plain", "return v & mask;", "return v;"),
     ("permute", "plain", "kept == vec4(4u)", "kept >= vec4(3u)"),
@@ -172,6 +172,11 @@ const SHADERS: &[(&str, &str, &str, &str)] = &[
     ("permute", "plain", "at % per_word * 8u * SIZE", "k * 8u * SIZE"),
     ("permute", "plain", "if g < params.out_groups {", "if g + 1u < params.out_groups {"),
     ("permute", "plain", "if i < 4u {", "if i < 3u {"),
+    ("slice", "plain", "(b << vec4(31u - shift)) << vec4(1u)", "b << vec4(31u - shift)"),
+    ("slice", "plain", "vec4(a.yzw, word(first + 4u))", "vec4(a.yzw, 0u)"),
+    ("slice", "plain", "var at = params.x_first +", "var at ="),
+    ("slice", "plain", "part * params.x_part", "part * params.out_part"),
+    ("slice", "plain", "(col + k) * params.x_step", "col * params.x_step + k"),
     ("permute", "tiled", "tile[l * 33u + c + e]", "tile[l * 33u + c + (e ^ 1u)]"),
     ("permute", "tiled", "(column + c) * params.x_step", "c * params.x_step"),
     ("permute", "tiled", "(line + l) * params.out_line", "l * params.out_line"),
@@ -194,8 +199,10 @@ fn shaders() {
     let mut survivors = vec![];
     // What suits software adapters only can be broken only there.
     let here = |kernel: &str| kernel != "register" || common::software(&ctx);
+    let operations = common::operations();
     for (op, kernel, find, replace) in SHADERS.iter().filter(|s| here(s.1)) {
-        let entry = OPERATIONS.iter().find(|e| e.name == *op).unwrap();
+        assert!(OPERATIONS.iter().any(|e| e.name == *op), "no operation {op}");
+        let Some(entry) = operations.iter().find(|e| e.name == *op) else { continue };
         let cases: Vec<Case<Arc<dyn Problem>>> = (entry.cases)();
         let mutant = Mutation::Shader { find: (*find).to_owned(), replace: (*replace).to_owned() };
         let mut caught = None;

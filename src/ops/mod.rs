@@ -19,6 +19,7 @@ pub mod problem;
 mod quantize;
 mod real;
 mod reduce;
+mod slice;
 
 pub use activation::Activation;
 pub use dequantize::{Dequantize, DequantizeArgs};
@@ -32,6 +33,7 @@ pub use problem::{Entry, KernelInfo, entry};
 pub use quantize::{Quantize, QuantizeArgs, Rounding, Scaling};
 pub use real::{Real, TINY, U};
 pub use reduce::{Reduce, ReduceArgs};
+pub use slice::{Indices, Slice, SliceArgs};
 
 /// The registry. Nothing else enumerates operations.
 pub static OPERATIONS: &[Entry] = &[
@@ -41,4 +43,5 @@ pub static OPERATIONS: &[Entry] = &[
     entry::<Reduce>(),
     entry::<Gemm>(),
     entry::<Permute>(),
+    entry::<Slice>(),
 ];

@@ -2,7 +2,7 @@
 
 use super::{
     Arithmetic, Body, Case, Cost, Data, DescriptorError, Inputs, Kernel, Operation, Outputs, Purpose, Real,
-    moves::{self, AXES, Taken, Walk},
+    moves::{self, Move, Taken},
 };
 use crate::{
     arguments,
@@ -14,8 +14,8 @@ use crate::{
 #[cfg(feature = "gpu")]
 use crate::{
     gpu::{Capabilities, Schedule, Stage, Tuning},
-    ops::{Refusal, moves::Path},
-    tensor::{Slot, values},
+    ops::{Refusal, moves::Path, moves::Walk},
+    tensor::Slot,
 };
 
 /// out\[i₀, …\] = x, its axes in another order: axis k of `out` is axis `axes`\[k\] of `x`.
@@ -126,35 +126,14 @@ impl Operation for Permute {
     ];
 
     fn operands(&self) -> Result<Vec<Operand>, DescriptorError> {
-        let fail = |what, expected: String, got| Err(DescriptorError::new(Self::NAME, what, expected, got));
         let mut order = self.axes.clone();
         order.sort_unstable();
         if !order.iter().copied().eq(0..self.shape.len()) {
             let expected = format!("every one of the {} axes once", self.shape.len());
-            return fail("axes", expected, format!("{:?}", self.axes));
+            return Err(DescriptorError::new(Self::NAME, "axes", expected, format!("{:?}", self.axes)));
         }
-        let x = Operand::read("x", self.shape.clone(), self.element)
-            .map_err(DescriptorError::layout(Self::NAME, "x"))?;
-        let shape: Vec<u32> = self.axes.iter().map(|&a| self.shape[a]).collect();
-        let mut element = self.element;
-        if let (Some(format), Some(g)) = (element.format(), element.scaling()) {
-            match moves::groups(g, &self.shape, &shape, &self.taken()) {
-                Some((g, _)) => element = Element::f8(format, g),
-                None => {
-                    let expected =
-                        "scales per tensor, per channel, or per token where the last axis stays the last";
-                    return fail("element", expected.into(), g.to_string());
-                }
-            }
-        }
-        let out =
-            Operand::write("out", shape, element).map_err(DescriptorError::layout(Self::NAME, "out"))?;
-        let axes = Walk::new(&x.layout, &out.layout, &self.taken()).axes();
-        if axes > AXES {
-            let expected = format!("at most {AXES} axes, neighbours joined that stay together");
-            return fail("axes", expected, format!("{:?} with {axes}", self.axes));
-        }
-        Ok(vec![x, out.moved_from("x")])
+        let shape = self.axes.iter().map(|&a| self.shape[a]).collect();
+        moves::operands(Self::NAME, &self.shape, self.element, shape, &self.taken())
     }
 
     fn variant(&self) -> String {
@@ -237,18 +216,8 @@ impl Operation for Permute {
     }
 }
 
-struct Plan {
-    from: Layout,
-    to: Layout,
-    walk: Walk,
-    groups: Option<Walk>,
-}
-
-fn plan(o: &Permute) -> Plan {
-    let [x, out] = o.operands().expect("validated").try_into().expect("two operands");
-    let (from, to, taken) = (x.layout, out.layout, o.taken());
-    let groups = from.element().scaling().and_then(|g| moves::groups(g, from.shape(), to.shape(), &taken));
-    Plan { walk: Walk::new(&from, &to, &taken), groups: groups.map(|g| g.1), from, to }
+fn plan(o: &Permute) -> Move {
+    Move::new(o.operands().expect("validated"), &o.taken())
 }
 
 #[cfg(feature = "gpu")]
@@ -271,15 +240,11 @@ fn tiled(o: &Permute, _: &Capabilities) -> Result<Vec<Tuning>, Refusal> {
 #[cfg(feature = "gpu")]
 fn schedule(o: &Permute, tiled: bool, caps: &Capabilities) -> Schedule {
     let p = plan(o);
-    let path = if tiled { Path::Tiled } else { moves::path(&p.walk, o.element.dtype().bytes()).0 };
-    let sides = ((values("x"), &p.from), (values("out"), &p.to));
-    let mut stages = vec![moves::values_stage(sides.0, sides.1, &p.walk, path, caps)];
-    stages.extend(p.groups.map(|g| moves::record(&p.from, &p.to, &g, caps)));
-    Schedule { stages, workspace: vec![] }
+    p.schedule(if tiled { Path::Tiled } else { moves::path(&p.walk, p.bytes()).0 }, caps)
 }
 
 /// Values at `from` to `to` with axes in this order, for other operations; no scales. Layouts are those of operands, of
-/// one kind of element, and take at most [`AXES`] axes.
+/// one kind of element, and take at most six axes once joined.
 #[cfg(feature = "gpu")]
 #[allow(dead_code)] // for operations to come
 pub(crate) fn stage(
@@ -297,8 +262,7 @@ pub(crate) fn stage(
 }
 
 fn run(o: &Permute, args: &mut HostArgs<'_>, threads: Threads) {
-    let p = plan(o);
-    moves::run((&p.from, &p.to), &p.walk, p.groups.as_ref(), args, threads);
+    plan(o).run(args, threads);
 }
 
 #[cfg(test)]
