@@ -180,7 +180,7 @@ fn descriptors(t: &mut Table, ctx: &Context) {
     t.section(
         "Descriptors",
         "`ctx` is any context, `f` is `DType::F32`, `block` is `PerBlock { rows: 1, cols: 32 }`, `far` a format of bias 67, `x` \
-         `Slice::new([2, 3], Element::F32)`.",
+         `Slice::new([2, 3], Element::F32)`, `rows` and `more` f32 of \\[2, 3\\] and \\[4, 3\\].",
     );
     let far = Element::f8(Format::signed(4, 3, 67, Specials::Fn).unwrap(), PerTensor);
     row!(t, ctx.plan_blocking(&Gemm::new(0, 3, 4)), Error::Descriptor(..));
@@ -242,6 +242,32 @@ fn descriptors(t: &mut Table, ctx: &Context) {
     row!(t, ctx.plan_blocking(&x.clone().axis(1, 2..2, 1)), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&x.clone().axis(1, 0..2, 0)), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&Slice::new([2, 3], f8(block))), Error::Descriptor(..));
+    let (rows, more) = ((vec![2, 3], Element::F32), (vec![4, 3], Element::F32));
+    row!(t, ctx.plan_blocking(&Concat::new(0, [rows.clone()])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Concat::new(0, vec![rows.clone(); 9])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Concat::new(2, [rows.clone(), more.clone()])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Concat::new(1, [rows.clone(), more.clone()])), Error::Descriptor(..));
+    row!(
+        t,
+        ctx.plan_blocking(&Concat::new(0, [rows.clone(), (vec![3], f8(PerTensor))])),
+        Error::Descriptor(..)
+    );
+    row!(
+        t,
+        ctx.plan_blocking(&Concat::new(0, [rows.clone(), (vec![4, 3], Element::U32)])),
+        Error::Descriptor(..)
+    );
+    row!(
+        t,
+        ctx.plan_blocking(&Concat::new(0, [rows.clone(), (vec![0, 3], Element::F32)])),
+        Error::Descriptor(..)
+    );
+    row!(
+        t,
+        ctx.plan_blocking(&Concat::new(0, vec![(vec![1 << 30], Element::F32); 4])),
+        Error::Descriptor(..)
+    );
+    row!(t, ctx.plan_blocking(&Concat::new(0, [rows.clone(), more]).out(f8(block))), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&Slice::new([], Element::F32)), Error::Descriptor(..));
     row!(
         t,

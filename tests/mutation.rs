@@ -166,8 +166,8 @@ const SHADERS: &[(&str, &str, &str, &str)] = &[
     // Elements moved: an axis forgotten, a step of the neighbour, padding, half a word, a scale of the neighbour.
     ("permute", "plain", "rest * params.x_4", "rest * params.x_3"),
     ("permute", "plain", "at += rest % params.extent_1 * params.out_1;", ""),
-    ("permute", "plain", "return v & mask;", "return v;"),
-    ("permute", "plain", "kept == vec4(4u)", "kept >= vec4(3u)"),
+    ("permute", "plain", "= v & mask;", "= v;"),
+    ("slice", "plain", "kept == vec4(4u)", "kept >= vec4(3u)"),
     ("permute", "plain", "if col + k < params.cols {", "{"),
     ("permute", "plain", "at % per_word * 8u * SIZE", "k * 8u * SIZE"),
     ("permute", "plain", "if g < params.out_groups {", "if g + 1u < params.out_groups {"),
@@ -177,6 +177,13 @@ const SHADERS: &[(&str, &str, &str, &str)] = &[
     ("slice", "plain", "var at = params.x_first +", "var at ="),
     ("slice", "plain", "part * params.x_part", "part * params.out_part"),
     ("slice", "plain", "(col + k) * params.x_step", "col * params.x_step + k"),
+    // Inputs side by side: columns of the neighbour lost or taken, an odd start forgotten, rows of another block.
+    ("concat", "plain", "(out_values[at] & mine) | (old & ~mine)", "out_values[at]"),
+    ("concat", "plain", "part(row, k - 1u)", "part(row, k)"),
+    ("concat", "plain", "vec4(a.w, b.xyz), shift == 1u", "vec4(a.w, b.xyz), shift == 3u"),
+    ("concat", "plain", "col >= vec4(params.col_start)", "col > vec4(params.col_start)"),
+    ("concat", "plain", "params.out_row + row % params.block", "row % params.block"),
+    ("concat", "plain", "row / params.block * params.out_block", "0u"),
     ("permute", "tiled", "tile[l * 33u + c + e]", "tile[l * 33u + c + (e ^ 1u)]"),
     ("permute", "tiled", "(column + c) * params.x_step", "c * params.x_step"),
     ("permute", "tiled", "(line + l) * params.out_line", "l * params.out_line"),
@@ -218,8 +225,8 @@ fn shaders() {
         all.sort_by_key(order);
         let mut tried = 0;
         for case in all {
-            let tuning = case.op.tunings(kernel, caps).unwrap().remove(0);
-            let stages = case.op.schedule(kernel, &tuning, caps).stages;
+            let Ok(tunings) = case.op.tunings(kernel, caps) else { continue };
+            let stages = case.op.schedule(kernel, &tunings[0], caps).stages;
             let text =
                 |s: &quarter::gpu::Stage| compose(s.shader, LIBRARY, &s.specialization.defines).unwrap();
             if !stages.iter().any(|s| text(s).text().contains(find)) {

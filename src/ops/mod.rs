@@ -6,6 +6,7 @@
 mod activation;
 #[cfg(feature = "gpu")]
 pub mod binding;
+mod concat;
 mod dequantize;
 mod expect;
 mod gemm;
@@ -22,6 +23,7 @@ mod reduce;
 mod slice;
 
 pub use activation::Activation;
+pub use concat::{Concat, ConcatArgs};
 pub use dequantize::{Dequantize, DequantizeArgs};
 pub use gemm::{Gemm, GemmArgs, Orientation};
 pub use operation::{
@@ -44,4 +46,5 @@ pub static OPERATIONS: &[Entry] = &[
     entry::<Gemm>(),
     entry::<Permute>(),
     entry::<Slice>(),
+    entry::<Concat>(),
 ];

@@ -171,7 +171,7 @@ impl Operation for Permute {
             (&[2, 9, 5], &[0, 2, 1]),
             (&[2, 3, 5, 7], &[0, 2, 3, 1]),
             (&[2, 5, 7, 3], &[0, 3, 1, 2]),
-            (&[2, 34, 3, 11], &[0, 2, 3, 1]),
+            (&[2, 34, 3, 32], &[0, 2, 3, 1]),
             (&[3, 2, 5, 4, 6], &[4, 2, 0, 3, 1]),
             (&[2, 3, 2, 3, 2, 5], &[4, 1, 5, 0, 3, 2]),
             (&[2, 1, 3, 1, 3, 2, 5], &[5, 2, 3, 6, 0, 4, 1]),
@@ -268,6 +268,8 @@ fn run(o: &Permute, args: &mut HostArgs<'_>, threads: Threads) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(feature = "gpu")]
+    use crate::tensor::values;
 
     fn order(shape: &[u32], axes: &[usize]) -> Vec<u64> {
         let to: Vec<u32> = axes.iter().map(|&a| shape[a]).collect();
@@ -297,5 +299,25 @@ mod tests {
         let op = Permute::new([2, 1, 3, 2, 2, 1, 2, 2, 5], Element::F32, [3, 4, 5, 6, 0, 1, 2, 7, 8]);
         assert_eq!(plan(&op).walk.axes(), 4);
         assert_eq!(plan(&Permute::nchw_to_nhwc([2, 3, 4, 5], Element::F16)).walk.axes(), 4);
+    }
+
+    /// Between any two slots, cut where a binding is too small.
+    #[cfg(feature = "gpu")]
+    #[test]
+    fn a_stage_for_others() {
+        let [from, to] = [[2, 64, 40, 40], [2, 40, 40, 64]].map(|s| Layout::new(s, Element::F16).unwrap());
+        let mut caps = Capabilities::portable();
+        let whole = stage(values("a"), &from, Slot::Workspace(1), &to, &[0, 2, 3, 1], &caps);
+        assert_eq!(whole.shader.path, "move/tiled.wgsl");
+        assert_eq!(
+            whole.bindings.iter().map(|b| b.slot).collect::<Vec<_>>(),
+            [values("a"), Slot::Workspace(1)]
+        );
+        assert!(whole.dispatches.len() == 1 && whole.dispatches[0].windows.is_empty());
+        (caps.limits.max_storage_buffer_binding_size, caps.software) = (1 << 16, true);
+        let cut = stage(values("a"), &from, Slot::Workspace(1), &to, &[0, 2, 3, 1], &caps);
+        assert_eq!(cut.shader.path, "move/gather.wgsl");
+        assert!(cut.dispatches.len() > 8);
+        assert!(cut.dispatches.iter().flat_map(|d| &d.windows).all(|w| w.bytes <= 1 << 16));
     }
 }

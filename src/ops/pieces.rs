@@ -66,6 +66,49 @@ fn beside(quads: &Range<u64>, lead: &Layout, other: &Layout) -> Range<u64> {
     start..end.max(start + 1)
 }
 
+/// One piece of a pass over rows: which of them, and what each operand shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Rows {
+    pub rows: Range<u64>,
+    /// First quad of each operand's window; 0 where all is bound.
+    pub origins: Vec<u32>,
+    pub windows: Vec<Window>,
+}
+
+/// Which rows of an operand a range of rows of the pass needs.
+pub(crate) type Needed<'a> = &'a dyn Fn(Range<u64>) -> Range<u64>;
+
+/// Cuts a pass over `count` rows so that what each operand must show fits one binding: it is at this binding, and a
+/// range of rows of the pass needs these rows of it. No more pieces than show that there are too many.
+pub(crate) fn rows(count: u64, operands: &[(u32, &Layout, Needed<'_>)], caps: &Capabilities) -> Vec<Rows> {
+    let mut pieces = vec![];
+    // Taken from the end.
+    let mut open = Vec::from([Range { start: 0, end: count }]);
+    while let Some(rows) = open.pop()
+        && pieces.len() <= DISPATCHES
+    {
+        let (mut windows, mut origins, mut fits) = (vec![], vec![], true);
+        for (at, layout, of) in operands {
+            if layout.values_bytes() <= limit(caps) {
+                origins.push(0);
+                continue;
+            }
+            let (needed, quads) = (of(rows.clone()), u64::from(layout.row_quads()));
+            let (w, origin) = window(*at, layout, needed.start * quads..needed.end * quads);
+            fits &= w.bytes <= limit(caps);
+            windows.push(w);
+            origins.push(origin);
+        }
+        let middle = rows.start + (rows.end - rows.start) / 2;
+        if fits || middle == rows.start {
+            pieces.push(Rows { rows, origins, windows });
+        } else {
+            open.extend([middle..rows.end, rows.start..middle]);
+        }
+    }
+    pieces
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -135,6 +135,9 @@ fn steps(role: &str, rows: &[Axis], of: impl Fn(&Axis) -> u64) -> [(&'static str
     std::array::from_fn(|i| (names[i], rows.len().checked_sub(i + 1).map_or(0, |i| of(&rows[i]) as u32)))
 }
 
+/// The step of an axis on one side.
+type Step = fn(&Axis) -> u64;
+
 struct Cut<'l> {
     axes: Vec<Axis>,
     /// What the extents of parts are multiples of.
@@ -158,7 +161,7 @@ impl Cut<'_> {
     /// Halves what does not fit, along the axis that reaches furthest on the side that is too long, until all fits or
     /// nothing can be halved. `take` says when it is enough.
     fn pieces(&self, part: Part, take: &mut impl FnMut(Vec<Window>, (u64, u64), &[Axis]) -> bool) -> bool {
-        let sides: [(u32, &Layout, u64, fn(&Axis) -> u64); 2] =
+        let sides: [(u32, &Layout, u64, Step); 2] =
             [(1, self.layouts.0, self.first, |a| a.from), (2, self.layouts.1, 0, |a| a.to)];
         let (mut windows, mut starts) = (vec![], [0, 0]);
         for (side, (at, layout, first, step)) in sides.into_iter().enumerate() {
@@ -181,7 +184,7 @@ impl Cut<'_> {
         take(windows, (starts[0], starts[1]), &axes)
     }
 
-    fn halves(&self, part: &Part, step: fn(&Axis) -> u64) -> Option<[Part; 2]> {
+    fn halves(&self, part: &Part, step: Step) -> Option<[Part; 2]> {
         let half = |i: usize| (part.0[i].1 / 2).next_multiple_of(self.whole[i]);
         let long = (0..part.0.len()).filter(|&i| (1..part.0[i].1).contains(&half(i)));
         let i = long.max_by_key(|&i| u64::from(part.0[i].1) * step(&self.axes[i]))?;

@@ -89,6 +89,7 @@ impl Walk {
     }
 
     /// The axis of the rows along which the elements of the input are neighbours, where those of a row are not.
+    #[cfg(feature = "gpu")]
     pub fn lines(&self) -> Option<usize> {
         self.rows.iter().position(|a| a.from == 1).filter(|_| self.cols.from != 1)
     }
@@ -108,7 +109,10 @@ pub(super) fn groups(
         PerChannel { axis } => {
             let (i, t) = axes.iter().enumerate().find(|(_, t)| t.axis == usize::from(axis))?;
             let cols = Axis { extent: to[i], from: t.step.into(), to: 1 };
-            Some((PerChannel { axis: i as u8 }, Walk { first: t.start.into(), rows: vec![], cols }))
+            Some((
+                PerChannel { axis: u8::try_from(i).ok()? },
+                Walk { first: t.start.into(), rows: vec![], cols },
+            ))
         }
         // Whole rows move, or parts of them.
         PerToken => {
