@@ -180,7 +180,8 @@ fn descriptors(t: &mut Table, ctx: &Context) {
     t.section(
         "Descriptors",
         "`ctx` is any context, `f` is `DType::F32`, `block` is `PerBlock { rows: 1, cols: 32 }`, `far` a format of bias 67, `x` \
-         `Slice::new([2, 3], Element::F32)`, `rows` and `more` f32 of \\[2, 3\\] and \\[4, 3\\].",
+         `Slice::new([2, 3], Element::F32)`, `rows` and `more` f32 of \\[2, 3\\] and \\[4, 3\\], `pool` \
+         `Pool2d::average([1, 4, 5, 2], Element::F32, [2, 3])`.",
     );
     let far = Element::f8(Format::signed(4, 3, 67, Specials::Fn).unwrap(), PerTensor);
     row!(t, ctx.plan_blocking(&Gemm::new(0, 3, 4)), Error::Descriptor(..));
@@ -268,6 +269,23 @@ fn descriptors(t: &mut Table, ctx: &Context) {
         Error::Descriptor(..)
     );
     row!(t, ctx.plan_blocking(&Concat::new(0, [rows.clone(), more]).out(f8(block))), Error::Descriptor(..));
+    let pool = Pool2d::average([1, 4, 5, 2], Element::F32, [2, 3]);
+    row!(t, ctx.plan_blocking(&Pool2d::max([1, 4, 0, 2], Element::F32, [2, 2])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Pool2d::max([1, 4, 5, 2], Element::U32, [2, 2])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Pool2d::max([1, 4, 5, 2], Element::F32, [0, 2])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Pool2d::max([1, 4, 5, 2], Element::F32, [5, 2])), Error::Descriptor(..));
+    row!(
+        t,
+        ctx.plan_blocking(&Pool2d::max([1, 1 << 13, 1 << 13, 1], Element::F32, [1 << 13; 2])),
+        Error::Descriptor(..)
+    );
+    row!(t, ctx.plan_blocking(&pool.clone().stride([1, 0])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&pool.clone().dilation([0, 1])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&pool.clone().dilation([5, 1]).padding([4, 0, 4, 0])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&pool.clone().padding([2, 0, 0, 0])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&pool.clone().padding([0, 0, 0, u32::MAX])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&pool.clone().out(f8(block))), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&pool.out(f8(PerChannel { axis: 4 }))), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&Slice::new([], Element::F32)), Error::Descriptor(..));
     row!(
         t,

@@ -16,6 +16,7 @@ mod operation;
 pub(crate) mod permute;
 #[cfg(feature = "gpu")]
 mod pieces;
+mod pool2d;
 pub mod problem;
 mod quantize;
 mod real;
@@ -31,6 +32,7 @@ pub use operation::{
     Purpose, Refusal, Slots,
 };
 pub use permute::{Permute, PermuteArgs};
+pub use pool2d::{Pool2d, Pool2dArgs, Pooling};
 pub use problem::{Entry, KernelInfo, entry};
 pub use quantize::{Quantize, QuantizeArgs, Rounding, Scaling};
 pub use real::{Real, TINY, U};
@@ -47,4 +49,5 @@ pub static OPERATIONS: &[Entry] = &[
     entry::<Permute>(),
     entry::<Slice>(),
     entry::<Concat>(),
+    entry::<Pool2d>(),
 ];

@@ -78,4 +78,5 @@ pub static LIBRARY: &[Shader] = &[
     shader!("lib/scale.wgsl"),
     shader!("lib/walk.wgsl"),
     shader!("move/params.wgsl"),
+    shader!("pool2d/window.wgsl"),
 ];
