@@ -75,6 +75,9 @@ pub(super) fn all() -> Vec<Case<Concat>> {
         add(Purpose::Edge, Data::SmallIntegers, of(1, &[5, 0], &[11, 13], &[f8(g)]));
         add(Purpose::Edge, Data::SmallIntegers, of(0, &[0, 13], &[3, 4], &[f8(g)]));
     }
+    // More than a few workgroups.
+    add(Purpose::Edge, Data::SmallIntegers, of(1, &[150, 0], &[37, 62], &[Element::F32]));
+    add(Purpose::Edge, Data::SmallIntegers, of(0, &[0, 31], &[170, 190], &[Element::F32]));
     // What users do: skip connections, and heads side by side.
     for element in [f8(PerTensor), Element::F16] {
         add(Purpose::Typical, Data::Random, of(3, &[2, 9, 13, 0], &[48, 24], &[element]).out(f8(PerTensor)));

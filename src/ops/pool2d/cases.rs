@@ -99,7 +99,17 @@ pub(super) fn all() -> Vec<Case<Pool2d>> {
         add(Purpose::Edge, Data::Specials, op.clone());
         add(Purpose::Edge, Data::Random, op.overflow(Overflow::Strict));
     }
+    // More than a few workgroups; high images, of which windows need a part.
+    add(
+        Purpose::Edge,
+        Data::SmallIntegers,
+        Pool2d::max([1, 30, 41, 24], Element::F32, [3, 2]).stride([1, 1]),
+    );
     for from in [per_tensor, Element::F16] {
+        let op = Pool2d::max([2, 40, 7, 20], from, [3, 3]).stride([1, 1]).padding([1; 4]);
+        add(Purpose::Typical, Data::Random, op.clone());
+        add(Purpose::Typical, Data::Random, Pool2d { pooling: Pooling::Average, ..op });
+        add(Purpose::Typical, Data::Random, Pool2d::average([1, 60, 8, 9], from, [8, 8]).stride([1, 2]));
         let op = Pool2d::max([2, 28, 28, 24], from, [3, 3]).stride([2, 2]).padding([1; 4]);
         add(Purpose::Typical, Data::Random, op.out(per_tensor));
         add(Purpose::Typical, Data::Random, Pool2d::global_average([2, 14, 14, 80], from));
