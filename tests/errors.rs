@@ -181,7 +181,9 @@ fn descriptors(t: &mut Table, ctx: &Context) {
         "Descriptors",
         "`ctx` is any context, `f` is `DType::F32`, `block` is `PerBlock { rows: 1, cols: 32 }`, `far` a format of bias 67, \
          `norm` is `LayerNorm::new([2, 3])`, `softmax()` is `Softmax::new([2, 3, 4])`, `embedding()` \
-         `Embedding::new([2, 3], 7, 4)`, `add(a, b)` a `Binary` of these shapes, `gated(shape)` a SwiGLU.",
+         `Embedding::new([2, 3], 7, 4)`, `add(a, b)` a `Binary` of these shapes, `gated(shape)` a SwiGLU, `x` \
+         `Slice::new([2, 3], Element::F32)`, `rows` and `more` f32 of \\[2, 3\\] and \\[4, 3\\], `pool` \
+         `Pool2d::average([1, 4, 5, 2], Element::F32, [2, 3])`.",
     );
     let far = Element::f8(Format::signed(4, 3, 67, Specials::Fn).unwrap(), PerTensor);
     row!(t, ctx.plan_blocking(&Gemm::new(0, 3, 4)), Error::Descriptor(..));
@@ -236,6 +238,57 @@ fn descriptors(t: &mut Table, ctx: &Context) {
     row!(t, ctx.plan_blocking(&Permute::transpose(2, 3, f8(PerToken))), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&Permute::transpose(2, 3, f8(block))), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&Permute::transpose(2, 3, f8(PerChannel { axis: 2 }))), Error::Descriptor(..));
+    let x = Slice::new([2, 3], Element::F32);
+    row!(t, ctx.plan_blocking(&x.clone().axis(2, 0..1, 1)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&x.clone().axis(1, 0..1, 1).axis(1, 1..2, 1)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&x.clone().axis(1, 1..4, 1)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&x.clone().axis(1, 2..2, 1)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&x.clone().axis(1, 0..2, 0)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Slice::new([2, 3], f8(block))), Error::Descriptor(..));
+    let (rows, more) = ((vec![2, 3], Element::F32), (vec![4, 3], Element::F32));
+    row!(t, ctx.plan_blocking(&Concat::new(0, [rows.clone()])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Concat::new(0, vec![rows.clone(); 9])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Concat::new(2, [rows.clone(), more.clone()])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Concat::new(1, [rows.clone(), more.clone()])), Error::Descriptor(..));
+    row!(
+        t,
+        ctx.plan_blocking(&Concat::new(0, [rows.clone(), (vec![3], f8(PerTensor))])),
+        Error::Descriptor(..)
+    );
+    row!(
+        t,
+        ctx.plan_blocking(&Concat::new(0, [rows.clone(), (vec![4, 3], Element::U32)])),
+        Error::Descriptor(..)
+    );
+    row!(
+        t,
+        ctx.plan_blocking(&Concat::new(0, [rows.clone(), (vec![0, 3], Element::F32)])),
+        Error::Descriptor(..)
+    );
+    row!(
+        t,
+        ctx.plan_blocking(&Concat::new(0, vec![(vec![1 << 30], Element::F32); 4])),
+        Error::Descriptor(..)
+    );
+    row!(t, ctx.plan_blocking(&Concat::new(0, [rows.clone(), more]).out(f8(block))), Error::Descriptor(..));
+    let pool = Pool2d::average([1, 4, 5, 2], Element::F32, [2, 3]);
+    row!(t, ctx.plan_blocking(&Pool2d::max([1, 4, 0, 2], Element::F32, [2, 2])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Pool2d::max([1, 4, 5, 2], Element::U32, [2, 2])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Pool2d::max([1, 4, 5, 2], Element::F32, [0, 2])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Pool2d::max([1, 4, 5, 2], Element::F32, [5, 2])), Error::Descriptor(..));
+    row!(
+        t,
+        ctx.plan_blocking(&Pool2d::max([1, 1 << 13, 1 << 13, 1], Element::F32, [1 << 13; 2])),
+        Error::Descriptor(..)
+    );
+    row!(t, ctx.plan_blocking(&pool.clone().stride([1, 0])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&pool.clone().dilation([0, 1])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&pool.clone().dilation([5, 1]).padding([4, 0, 4, 0])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&pool.clone().padding([2, 0, 0, 0])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&pool.clone().padding([0, 0, 0, u32::MAX])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&pool.clone().out(f8(block))), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&pool.out(f8(PerChannel { axis: 4 }))), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Slice::new([], Element::F32)), Error::Descriptor(..));
     row!(
         t,
         ctx.plan_blocking(&Permute::new([2; 7], Element::U32, [6, 5, 4, 3, 2, 1, 0])),

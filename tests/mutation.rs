@@ -200,14 +200,50 @@ const SHADERS: &[(&str, &str, &str, &str)] = &[
     ("reduce", "plain", "out[i] = 0u;", ""),
     ("reduce", "plain", "if params.out_by_column != 0u {", "if params.out_by_column == 9u {"),
     // Elements moved: an axis forgotten, a step of the neighbour, padding, half a word, a scale of the neighbour.
-    ("permute", "plain", "at += rest * params.x_4;", "at += rest * params.x_3;"),
+    ("permute", "plain", "rest * params.x_4", "rest * params.x_3"),
     ("permute", "plain", "at += rest % params.extent_1 * params.out_1;", ""),
-    ("permute", "plain", "return v & mask;", "return v;"),
-    ("permute", "plain", "kept == vec4(4u)", "kept >= vec4(3u)"),
+    ("permute", "plain", "= v & mask;", "= v;"),
+    ("slice", "plain", "kept == vec4(4u)", "kept >= vec4(3u)"),
     ("permute", "plain", "if col + k < params.cols {", "{"),
     ("permute", "plain", "at % per_word * 8u * SIZE", "k * 8u * SIZE"),
     ("permute", "plain", "if g < params.out_groups {", "if g + 1u < params.out_groups {"),
     ("permute", "plain", "if i < 4u {", "if i < 3u {"),
+    ("slice", "plain", "(b << vec4(31u - shift)) << vec4(1u)", "b << vec4(31u - shift)"),
+    ("slice", "plain", "vec4(a.yzw, word(first + 4u))", "vec4(a.yzw, 0u)"),
+    ("slice", "plain", "var at = params.x_first +", "var at ="),
+    ("slice", "plain", "part * params.x_part", "part * params.out_part"),
+    ("slice", "plain", "(col + k) * params.x_step", "col * params.x_step + k"),
+    // Inputs side by side: columns of the neighbour lost or taken, an odd start forgotten, rows of another block.
+    ("concat", "plain", "(out_values[at] & mine) | (old & ~mine)", "out_values[at]"),
+    ("concat", "plain", "part(row, k - 1u)", "part(row, k)"),
+    ("concat", "plain", "vec4(a.w, b.xyz), shift == 1u", "vec4(a.w, b.xyz), shift == 3u"),
+    ("concat", "plain", "col >= vec4(params.col_start)", "col > vec4(params.col_start)"),
+    ("concat", "plain", "params.out_row + row % params.block", "row % params.block"),
+    ("concat", "plain", "row / params.block * params.out_block", "0u"),
+    // Windows: the last number, a column for a row, padding that counts, −∞ where there is none, NaN lost.
+    ("pool2d", "plain", "y < at.extents.x; y++", "y + 1u < max(at.extents.x, 2u); y++"),
+    ("pool2d", "plain", "dilation * vec2(params.w, 1u)", "vec2(params.w, 1u)"),
+    ("pool2d", "plain", "corner + start * dilation - before", "max(corner, before) - before"),
+    (
+        "pool2d",
+        "plain",
+        "before + vec2(params.h, params.w) - corner",
+        "vec2(params.h, params.w) + 2u * before - corner",
+    ),
+    ("pool2d", "plain", "vec2(params.count_padding != 0u)", "vec2(false)"),
+    ("pool2d", "plain", "params.count_padding != 0u", "params.count_padding == 0u"),
+    ("pool2d", "plain", "select(b | vec4(SIGN), ~b, b >= vec4(SIGN))", "b | vec4(SIGN)"),
+    (
+        "pool2d",
+        "plain",
+        "select(bits, vec4(QUIET_NAN), is_nan(bits));\n    return select(b",
+        "bits & vec4(0xffbfffffu);\n    return select(b",
+    ),
+    ("pool2d", "plain", "select(bits, vec4(QUIET_NAN), is_nan(v) | is_nan(bits))", "bits"),
+    ("pool2d", "tree", "half >= 8u", "half >= 16u"),
+    ("pool2d", "tree", "k += 32u", "k += 33u"),
+    ("pool2d", "tree", "first += 2048u", "first += 4096u"),
+    ("pool2d", "tree", "k % at.extents.y * at.steps.y", "k % at.extents.x * at.steps.y"),
     ("permute", "tiled", "tile[l * 33u + c + e]", "tile[l * 33u + c + (e ^ 1u)]"),
     ("permute", "tiled", "(column + c) * params.x_step", "c * params.x_step"),
     ("permute", "tiled", "(line + l) * params.out_line", "l * params.out_line"),
@@ -347,9 +383,10 @@ fn shaders() {
     let mut survivors = vec![];
     // What suits software adapters only can be broken only there.
     let here = |kernel: &str| kernel != "register" || common::software(&ctx);
-    let asked: Vec<&str> = common::operations().iter().map(|e| e.name).collect();
-    for (op, kernel, find, replace) in SHADERS.iter().filter(|s| here(s.1) && asked.contains(&s.0)) {
-        let entry = OPERATIONS.iter().find(|e| e.name == *op).unwrap();
+    let operations = common::operations();
+    for (op, kernel, find, replace) in SHADERS.iter().filter(|s| here(s.1)) {
+        assert!(OPERATIONS.iter().any(|e| e.name == *op), "no operation {op}");
+        let Some(entry) = operations.iter().find(|e| e.name == *op) else { continue };
         let cases: Vec<Case<Arc<dyn Problem>>> = (entry.cases)();
         let mutant = Mutation::Shader { find: (*find).to_owned(), replace: (*replace).to_owned() };
         let mut caught = None;
@@ -365,8 +402,8 @@ fn shaders() {
         all.sort_by_key(order);
         let mut tried = 0;
         for case in all {
-            let tuning = case.op.tunings(kernel, caps).unwrap().remove(0);
-            let stages = case.op.schedule(kernel, &tuning, caps).stages;
+            let Ok(tunings) = case.op.tunings(kernel, caps) else { continue };
+            let stages = case.op.schedule(kernel, &tunings[0], caps).stages;
             let text =
                 |s: &quarter::gpu::Stage| compose(s.shader, LIBRARY, &s.specialization.defines).unwrap();
             if !stages.iter().any(|s| text(s).text().contains(find)) {

@@ -7,6 +7,7 @@ mod activation;
 mod binary;
 #[cfg(feature = "gpu")]
 pub mod binding;
+mod concat;
 mod conv2d;
 mod dequantize;
 mod embedding;
@@ -20,15 +21,18 @@ mod operation;
 pub(crate) mod permute;
 #[cfg(feature = "gpu")]
 mod pieces;
+mod pool2d;
 pub mod problem;
 mod quantize;
 mod real;
 mod reduce;
+mod slice;
 mod softmax;
 mod unary;
 
 pub use activation::Activation;
 pub use binary::{Binary, BinaryArgs, BinaryOp};
+pub use concat::{Concat, ConcatArgs};
 pub use conv2d::{Conv2d, Conv2dArgs, Images};
 pub use dequantize::{Dequantize, DequantizeArgs};
 pub use embedding::{Embedding, EmbeddingArgs};
@@ -43,10 +47,12 @@ pub use operation::{
     Purpose, Refusal, Slots,
 };
 pub use permute::{Permute, PermuteArgs};
+pub use pool2d::{Pool2d, Pool2dArgs, Pooling};
 pub use problem::{Entry, KernelInfo, entry};
 pub use quantize::{Quantize, QuantizeArgs, Rounding, Scaling};
 pub use real::{Real, TINY, U};
 pub use reduce::{Reduce, ReduceArgs};
+pub use slice::{Indices, Slice, SliceArgs};
 pub use softmax::{Causal, Softmax, SoftmaxArgs};
 pub use unary::{Unary, UnaryArgs};
 
@@ -58,15 +64,18 @@ pub static OPERATIONS: &[Entry] = &[
     entry::<Reduce>(),
     entry::<Gemm>(),
     entry::<Conv2d>(),
-    entry::<Permute>(),
-    entry::<Softmax>(),
-    entry::<Embedding>(),
-    entry::<Binary>(),
-    entry::<Unary>(),
-    entry::<Gated>(),
     entry::<LayerNorm>(),
     entry::<RmsNorm>(),
     entry::<BatchNorm>(),
     entry::<GroupNorm>(),
     entry::<InstanceNorm>(),
+    entry::<Softmax>(),
+    entry::<Embedding>(),
+    entry::<Binary>(),
+    entry::<Unary>(),
+    entry::<Gated>(),
+    entry::<Pool2d>(),
+    entry::<Permute>(),
+    entry::<Slice>(),
+    entry::<Concat>(),
 ];

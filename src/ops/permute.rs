@@ -2,7 +2,7 @@
 
 use super::{
     Arithmetic, Body, Case, Cost, Data, DescriptorError, Inputs, Kernel, Operation, Outputs, Purpose, Real,
-    moves::{self, AXES, Taken, Walk},
+    moves::{self, Move, Taken},
 };
 use crate::{
     arguments,
@@ -14,8 +14,8 @@ use crate::{
 #[cfg(feature = "gpu")]
 use crate::{
     gpu::{Capabilities, Schedule, Stage, Tuning},
-    ops::{Refusal, moves::Path},
-    tensor::{Slot, values},
+    ops::{Refusal, moves::Path, moves::Walk},
+    tensor::Slot,
 };
 
 /// out\[i₀, …\] = x, its axes in another order: axis k of `out` is axis `axes`\[k\] of `x`.
@@ -126,35 +126,14 @@ impl Operation for Permute {
     ];
 
     fn operands(&self) -> Result<Vec<Operand>, DescriptorError> {
-        let fail = |what, expected: String, got| Err(DescriptorError::new(Self::NAME, what, expected, got));
         let mut order = self.axes.clone();
         order.sort_unstable();
         if !order.iter().copied().eq(0..self.shape.len()) {
             let expected = format!("every one of the {} axes once", self.shape.len());
-            return fail("axes", expected, format!("{:?}", self.axes));
+            return Err(DescriptorError::new(Self::NAME, "axes", expected, format!("{:?}", self.axes)));
         }
-        let x = Operand::read("x", self.shape.clone(), self.element)
-            .map_err(DescriptorError::layout(Self::NAME, "x"))?;
-        let shape: Vec<u32> = self.axes.iter().map(|&a| self.shape[a]).collect();
-        let mut element = self.element;
-        if let (Some(format), Some(g)) = (element.format(), element.scaling()) {
-            match moves::groups(g, &self.shape, &shape, &self.taken()) {
-                Some((g, _)) => element = Element::f8(format, g),
-                None => {
-                    let expected =
-                        "scales per tensor, per channel, or per token where the last axis stays the last";
-                    return fail("element", expected.into(), g.to_string());
-                }
-            }
-        }
-        let out =
-            Operand::write("out", shape, element).map_err(DescriptorError::layout(Self::NAME, "out"))?;
-        let axes = Walk::new(&x.layout, &out.layout, &self.taken()).axes();
-        if axes > AXES {
-            let expected = format!("at most {AXES} axes, neighbours joined that stay together");
-            return fail("axes", expected, format!("{:?} with {axes}", self.axes));
-        }
-        Ok(vec![x, out.moved_from("x")])
+        let shape = self.axes.iter().map(|&a| self.shape[a]).collect();
+        moves::operands(Self::NAME, &self.shape, self.element, shape, &self.taken())
     }
 
     fn variant(&self) -> String {
@@ -192,7 +171,7 @@ impl Operation for Permute {
             (&[2, 9, 5], &[0, 2, 1]),
             (&[2, 3, 5, 7], &[0, 2, 3, 1]),
             (&[2, 5, 7, 3], &[0, 3, 1, 2]),
-            (&[2, 34, 3, 11], &[0, 2, 3, 1]),
+            (&[2, 34, 3, 32], &[0, 2, 3, 1]),
             (&[3, 2, 5, 4, 6], &[4, 2, 0, 3, 1]),
             (&[2, 3, 2, 3, 2, 5], &[4, 1, 5, 0, 3, 2]),
             (&[2, 1, 3, 1, 3, 2, 5], &[5, 2, 3, 6, 0, 4, 1]),
@@ -237,18 +216,8 @@ impl Operation for Permute {
     }
 }
 
-struct Plan {
-    from: Layout,
-    to: Layout,
-    walk: Walk,
-    groups: Option<Walk>,
-}
-
-fn plan(o: &Permute) -> Plan {
-    let [x, out] = o.operands().expect("validated").try_into().expect("two operands");
-    let (from, to, taken) = (x.layout, out.layout, o.taken());
-    let groups = from.element().scaling().and_then(|g| moves::groups(g, from.shape(), to.shape(), &taken));
-    Plan { walk: Walk::new(&from, &to, &taken), groups: groups.map(|g| g.1), from, to }
+fn plan(o: &Permute) -> Move {
+    Move::new(o.operands().expect("validated"), &o.taken())
 }
 
 #[cfg(feature = "gpu")]
@@ -271,17 +240,12 @@ fn tiled(o: &Permute, _: &Capabilities) -> Result<Vec<Tuning>, Refusal> {
 #[cfg(feature = "gpu")]
 fn schedule(o: &Permute, tiled: bool, caps: &Capabilities) -> Schedule {
     let p = plan(o);
-    let path = if tiled { Path::Tiled } else { moves::path(&p.walk, o.element.dtype().bytes()).0 };
-    let sides = ((values("x"), &p.from), (values("out"), &p.to));
-    let mut stages = vec![moves::values_stage(sides.0, sides.1, &p.walk, path, caps)];
-    stages.extend(p.groups.map(|g| moves::record(&p.from, &p.to, &g, caps)));
-    Schedule { stages, workspace: vec![] }
+    p.schedule(if tiled { Path::Tiled } else { moves::path(&p.walk, p.bytes()).0 }, caps)
 }
 
 /// Values at `from` to `to` with axes in this order, for other operations; no scales. Layouts are those of operands, of
-/// one kind of element, and take at most [`AXES`] axes.
+/// one kind of element, and take at most six axes once joined.
 #[cfg(feature = "gpu")]
-#[allow(dead_code)] // for operations to come
 pub(crate) fn stage(
     from: Slot,
     from_layout: &Layout,
@@ -297,13 +261,14 @@ pub(crate) fn stage(
 }
 
 fn run(o: &Permute, args: &mut HostArgs<'_>, threads: Threads) {
-    let p = plan(o);
-    moves::run((&p.from, &p.to), &p.walk, p.groups.as_ref(), args, threads);
+    plan(o).run(args, threads);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(feature = "gpu")]
+    use crate::tensor::values;
 
     fn order(shape: &[u32], axes: &[usize]) -> Vec<u64> {
         let to: Vec<u32> = axes.iter().map(|&a| shape[a]).collect();
@@ -333,5 +298,25 @@ mod tests {
         let op = Permute::new([2, 1, 3, 2, 2, 1, 2, 2, 5], Element::F32, [3, 4, 5, 6, 0, 1, 2, 7, 8]);
         assert_eq!(plan(&op).walk.axes(), 4);
         assert_eq!(plan(&Permute::nchw_to_nhwc([2, 3, 4, 5], Element::F16)).walk.axes(), 4);
+    }
+
+    /// Between any two slots, cut where a binding is too small.
+    #[cfg(feature = "gpu")]
+    #[test]
+    fn a_stage_for_others() {
+        let [from, to] = [[2, 64, 40, 40], [2, 40, 40, 64]].map(|s| Layout::new(s, Element::F16).unwrap());
+        let mut caps = Capabilities::portable();
+        let whole = stage(values("a"), &from, Slot::Workspace(1), &to, &[0, 2, 3, 1], &caps);
+        assert_eq!(whole.shader.path, "move/tiled.wgsl");
+        assert_eq!(
+            whole.bindings.iter().map(|b| b.slot).collect::<Vec<_>>(),
+            [values("a"), Slot::Workspace(1)]
+        );
+        assert!(whole.dispatches.len() == 1 && whole.dispatches[0].windows.is_empty());
+        (caps.limits.max_storage_buffer_binding_size, caps.software) = (1 << 16, true);
+        let cut = stage(values("a"), &from, Slot::Workspace(1), &to, &[0, 2, 3, 1], &caps);
+        assert_eq!(cut.shader.path, "move/gather.wgsl");
+        assert!(cut.dispatches.len() > 8);
+        assert!(cut.dispatches.iter().flat_map(|d| &d.windows).all(|w| w.bytes <= 1 << 16));
     }
 }

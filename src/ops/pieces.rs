@@ -66,7 +66,7 @@ pub(crate) fn same(rows: &Range<u32>) -> Range<u64> {
 /// Some of all rows, and what a dispatch sees of the operands for them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RowPiece {
-    /// Rows of the tensor that leads.
+    /// Rows of the tensor that leads, or whatever a pass counts.
     pub rows: Range<u32>,
     /// First quad of each operand's window; 0 where all is bound.
     pub origins: Vec<u32>,
@@ -110,44 +110,6 @@ pub(crate) fn by_rows(
         first = fit;
     }
     pieces
-}
-
-/// A piece of a pass over whole rows.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Rows {
-    /// Units of work.
-    pub units: Range<u64>,
-    /// First quad of each operand's window; 0 where all is bound.
-    pub origins: Vec<u32>,
-    /// One per operand, or none where all is bound.
-    pub windows: Vec<Window>,
-}
-
-/// Cuts a pass over `units` of work, each of at most `longest` whole rows, so that every operand's rows fit one binding.
-/// Unit i begins at row `first(i)`, unit `units` at the end; all operands have the same rows. No more pieces than show
-/// that there are too many.
-pub(crate) fn rows(
-    operands: &[(u32, &Layout)],
-    units: u64,
-    longest: u64,
-    first: impl Fn(u64) -> u64,
-    caps: &Capabilities,
-) -> Vec<Rows> {
-    if operands.iter().all(|(_, l)| l.values_bytes() <= limit(caps)) {
-        return vec![Rows { units: 0..units, origins: vec![0; operands.len()], windows: vec![] }];
-    }
-    let widest = operands.iter().map(|(_, l)| l.row_bytes()).max().unwrap_or(16);
-    let step = (limit(caps).saturating_sub(2 * WINDOW) / widest.saturating_mul(longest)).max(1);
-    let piece = |start: u64| {
-        let units = start..(start + step).min(units);
-        let part = |&(at, l): &(u32, &Layout)| {
-            let pitch = u64::from(l.row_quads());
-            window(at, l, first(units.start) * pitch..first(units.end) * pitch)
-        };
-        let (windows, origins) = operands.iter().map(part).unzip();
-        Rows { units, origins, windows }
-    };
-    (0..units).step_by(usize::try_from(step).unwrap_or(usize::MAX)).take(DISPATCHES + 1).map(piece).collect()
 }
 
 /// Quads of `other` that lie beside these of `lead`, a tensor of the same shape; one at least.

@@ -89,4 +89,5 @@ pub static LIBRARY: &[Shader] = &[
     shader!("norm/load.wgsl"),
     shader!("norm/moments.wgsl"),
     shader!("norm/root.wgsl"),
+    shader!("pool2d/window.wgsl"),
 ];

@@ -7,8 +7,8 @@ use quarter::{
     dtype::Overflow,
     gpu::Capabilities,
     ops::{
-        Activation, BatchNorm, Case, Conv2d, Data, Dequantize, Gemm, GroupNorm, Images, LayerNorm, Orientation,
-        Purpose, Quantize, Reduce, RmsNorm, Rounding, Scaling, problem::Problem,
+        Activation, BatchNorm, Case, Conv2d, Data, Dequantize, Gemm, GroupNorm, Images, LayerNorm,
+        Orientation, Purpose, Quantize, Reduce, RmsNorm, Rounding, Scaling, problem::Problem,
     },
     scale::Granularity,
     tensor::{DType, Element},

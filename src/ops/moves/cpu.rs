@@ -1,6 +1,6 @@
 //! Moving on the CPU: rows in parallel, blocks where the last axis changes.
 
-use super::Walk;
+use super::{Move, Walk};
 use crate::{
     cpu::{HostArgs, Threads},
     tensor::{Layout, scales, values},
@@ -10,35 +10,30 @@ use bytemuck::Pod;
 /// Rows and columns of a block, so that both sides of it stay in the nearest cache.
 const BLOCK: usize = 64;
 
-/// Moves values, and scales where there are any, `groups` being the walk over them, from `x` to `out`.
-pub(crate) fn run(
-    (from, to): (&Layout, &Layout),
-    walk: &Walk,
-    groups: Option<&Walk>,
-    args: &mut HostArgs<'_>,
-    threads: Threads,
-) {
-    let (x, out) = (args.read(values("x")), args.write(values("out")));
-    match from.element().dtype().bytes() {
-        1 => copy::<u8>(to, walk, x, out, threads),
-        2 => copy::<u16>(to, walk, x, out, threads),
-        _ => copy::<u32>(to, walk, x, out, threads),
-    }
-    let Some(groups) = groups else { return };
-    let (x, out) = (args.read(scales("x")), args.write(scales("out")));
-    out[..4].copy_from_slice(&x[..4]);
-    // Per tensor there is nothing behind the record.
-    let arrays = (x.len() - 4) / 3;
-    if arrays == 0 {
-        return;
-    }
-    let mine = (out.len() - 4) / 3;
-    for (x, out) in x[4..].chunks_exact(arrays).zip(out[4..].chunks_exact_mut(mine)) {
-        out.fill(0);
-        for row in 0..groups.rows() {
-            let (from, to) = groups.row(row);
-            for col in 0..groups.cols.extent as usize {
-                out[to + col] = x[from + col * groups.cols.from as usize];
+impl Move {
+    /// From `x` to `out`, scales among it.
+    pub fn run(&self, args: &mut HostArgs<'_>, threads: Threads) {
+        let (x, out) = (args.read(values("x")), args.write(values("out")));
+        match self.bytes() {
+            1 => copy::<u8>(&self.to, &self.walk, x, out, threads),
+            2 => copy::<u16>(&self.to, &self.walk, x, out, threads),
+            _ => copy::<u32>(&self.to, &self.walk, x, out, threads),
+        }
+        let Some(groups) = &self.groups else { return };
+        let (x, out) = (args.read(scales("x")), args.write(scales("out")));
+        out[..4].copy_from_slice(&x[..4]);
+        // Per tensor there is nothing behind the record.
+        let (theirs, mine) = ((x.len() - 4) / 3, (out.len() - 4) / 3);
+        if theirs == 0 {
+            return;
+        }
+        for (x, out) in x[4..].chunks_exact(theirs).zip(out[4..].chunks_exact_mut(mine)) {
+            out.fill(0);
+            for row in 0..groups.rows() {
+                let (from, to) = groups.row(row);
+                for col in 0..groups.cols.extent as usize {
+                    out[to + col] = x[from + col * groups.cols.from as usize];
+                }
             }
         }
     }

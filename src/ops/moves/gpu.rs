@@ -1,17 +1,17 @@
 //! Moving on the GPU: one stage for the values, one for the scales.
 
-use super::{AXES, Axis, Walk};
+use super::{AXES, Axis, Move, Walk};
 use crate::{
-    gpu::{Capabilities, DISPATCHES, Dispatch, Params, Stage, Usage, Window, bind},
+    gpu::{Capabilities, DISPATCHES, Dispatch, Params, Schedule, Stage, Usage, Window, bind},
     ops::{
         binding::{LINEAR, StageBuilder},
         pieces::{limit, window},
     },
     shader::shader,
-    tensor::{Layout, Slot, scales},
+    tensor::{Layout, Slot, scales, values},
 };
 
-/// Side of a tile, and the step in which axes are cut: whole units of 16 bytes of every kind.
+/// Side of a tile.
 const TILE: u32 = 32;
 
 /// How elements find their place.
@@ -69,7 +69,11 @@ pub(crate) fn values_stage(
     let mut axes: Vec<Axis> = lines.map(|i| walk.rows[i]).into_iter().collect();
     axes.extend(walk.rows.iter().enumerate().filter(|(i, _)| Some(*i) != lines).map(|(_, a)| *a));
     axes.push(walk.cols);
-    let cut = Cut { axes, first: walk.first, layouts: (from_layout, to_layout), limit: limit(caps) };
+    let mut whole = vec![1; axes.len()];
+    // Words of lines, units of 16 bytes of columns.
+    whole[0] = if path == Path::Tiled { 4 } else { 1 };
+    whole[axes.len() - 1] = 16 / bytes;
+    let cut = Cut { axes, whole, first: walk.first, layouts: (from_layout, to_layout), limit: limit(caps) };
     let mut dispatches = vec![];
     cut.pieces(Part(cut.axes.iter().map(|a| (0, a.extent)).collect()), &mut |windows, start, axes| {
         dispatches.push(dispatch(bytes, path, (windows, start), axes, caps));
@@ -131,8 +135,13 @@ fn steps(role: &str, rows: &[Axis], of: impl Fn(&Axis) -> u64) -> [(&'static str
     std::array::from_fn(|i| (names[i], rows.len().checked_sub(i + 1).map_or(0, |i| of(&rows[i]) as u32)))
 }
 
+/// The step of an axis on one side.
+type Step = fn(&Axis) -> u64;
+
 struct Cut<'l> {
     axes: Vec<Axis>,
+    /// What the extents of parts are multiples of.
+    whole: Vec<u32>,
     first: u64,
     layouts: (&'l Layout, &'l Layout),
     limit: u64,
@@ -152,7 +161,7 @@ impl Cut<'_> {
     /// Halves what does not fit, along the axis that reaches furthest on the side that is too long, until all fits or
     /// nothing can be halved. `take` says when it is enough.
     fn pieces(&self, part: Part, take: &mut impl FnMut(Vec<Window>, (u64, u64), &[Axis]) -> bool) -> bool {
-        let sides: [(u32, &Layout, u64, fn(&Axis) -> u64); 2] =
+        let sides: [(u32, &Layout, u64, Step); 2] =
             [(1, self.layouts.0, self.first, |a| a.from), (2, self.layouts.1, 0, |a| a.to)];
         let (mut windows, mut starts) = (vec![], [0, 0]);
         for (side, (at, layout, first, step)) in sides.into_iter().enumerate() {
@@ -175,13 +184,8 @@ impl Cut<'_> {
         take(windows, (starts[0], starts[1]), &axes)
     }
 
-    fn halves(&self, part: &Part, step: fn(&Axis) -> u64) -> Option<[Part; 2]> {
-        // Lines and columns are cut at whole tiles, and so at whole units.
-        let fine = |i: usize| i + 1 < self.axes.len() && self.axes[i].from != 1;
-        let half = |i: usize| {
-            let half = part.0[i].1 / 2;
-            if fine(i) { half } else { half.next_multiple_of(TILE) }
-        };
+    fn halves(&self, part: &Part, step: Step) -> Option<[Part; 2]> {
+        let half = |i: usize| (part.0[i].1 / 2).next_multiple_of(self.whole[i]);
         let long = (0..part.0.len()).filter(|&i| (1..part.0[i].1).contains(&half(i)));
         let i = long.max_by_key(|&i| u64::from(part.0[i].1) * step(&self.axes[i]))?;
         let (mut a, mut b) = (part.clone(), part.clone());
@@ -192,8 +196,18 @@ impl Cut<'_> {
     }
 }
 
+impl Move {
+    /// From `x` to `out` by this path, scales among it.
+    pub fn schedule(&self, path: Path, caps: &Capabilities) -> Schedule {
+        let (from, to) = ((values("x"), &self.from), (values("out"), &self.to));
+        let mut stages = vec![values_stage(from, to, &self.walk, path, caps)];
+        stages.extend(self.groups.as_ref().map(|g| record(&self.from, &self.to, g, caps)));
+        Schedule { stages, workspace: vec![] }
+    }
+}
+
 /// The record of `x`, and the scales of the groups in this walk, become those of `out`.
-pub(crate) fn record(x: &Layout, out: &Layout, groups: &Walk, caps: &Capabilities) -> Stage {
+fn record(x: &Layout, out: &Layout, groups: &Walk, caps: &Capabilities) -> Stage {
     // Per tensor there is nothing behind the record.
     let part = |l: &Layout| ((l.scales_bytes() / 4 - 4) / 3) as u32;
     let mut rows = groups.rows.clone();

@@ -4,13 +4,13 @@ mod cpu;
 #[cfg(feature = "gpu")]
 mod gpu;
 
-pub(super) use cpu::run;
 #[cfg(feature = "gpu")]
-pub(super) use gpu::{Path, path, record, values_stage};
+pub(super) use gpu::{Path, path, values_stage};
 
+use super::DescriptorError;
 use crate::{
     scale::Granularity::{self, PerBlock, PerChannel, PerTensor, PerToken},
-    tensor::Layout,
+    tensor::{Element, Layout, Operand},
 };
 
 /// Axes of a walk at most, one of them the last of the output.
@@ -89,6 +89,7 @@ impl Walk {
     }
 
     /// The axis of the rows along which the elements of the input are neighbours, where those of a row are not.
+    #[cfg(feature = "gpu")]
     pub fn lines(&self) -> Option<usize> {
         self.rows.iter().position(|a| a.from == 1).filter(|_| self.cols.from != 1)
     }
@@ -108,7 +109,10 @@ pub(super) fn groups(
         PerChannel { axis } => {
             let (i, t) = axes.iter().enumerate().find(|(_, t)| t.axis == usize::from(axis))?;
             let cols = Axis { extent: to[i], from: t.step.into(), to: 1 };
-            Some((PerChannel { axis: i as u8 }, Walk { first: t.start.into(), rows: vec![], cols }))
+            Some((
+                PerChannel { axis: u8::try_from(i).ok()? },
+                Walk { first: t.start.into(), rows: vec![], cols },
+            ))
         }
         // Whole rows move, or parts of them.
         PerToken => {
@@ -140,4 +144,51 @@ pub(super) fn places(from: &[u32], to: &[u32], axes: &[Taken]) -> Vec<u64> {
         place
     };
     (0..count).map(place).collect()
+}
+
+/// The operands of an operation that moves elements of `x`, of this shape, to `out`, whose axes are these.
+pub(super) fn operands(
+    op: &'static str,
+    shape: &[u32],
+    mut element: Element,
+    to: Vec<u32>,
+    axes: &[Taken],
+) -> Result<Vec<Operand>, DescriptorError> {
+    let x = Operand::read("x", shape, element).map_err(DescriptorError::layout(op, "x"))?;
+    if let (Some(format), Some(g)) = (element.format(), element.scaling()) {
+        let Some((g, _)) = groups(g, shape, &to, axes) else {
+            let expected = "scales per tensor, per channel, or per token where the last axis stays the last";
+            return Err(DescriptorError::new(op, "element", expected, g.to_string()));
+        };
+        element = Element::f8(format, g);
+    }
+    let out = Operand::write("out", to, element).map_err(DescriptorError::layout(op, "out"))?;
+    let count = Walk::new(&x.layout, &out.layout, axes).axes();
+    if count > AXES {
+        let expected = format!("at most {AXES} axes, neighbours joined that stay together");
+        return Err(DescriptorError::new(op, "axes", expected, count.to_string()));
+    }
+    Ok(vec![x, out.moved_from("x")])
+}
+
+/// A move between operands that are valid.
+pub(super) struct Move {
+    from: Layout,
+    to: Layout,
+    pub walk: Walk,
+    groups: Option<Walk>,
+}
+
+impl Move {
+    pub fn new(operands: Vec<Operand>, axes: &[Taken]) -> Self {
+        let [x, out] = operands.try_into().expect("two operands");
+        let (from, to) = (x.layout, out.layout);
+        let groups = from.element().scaling().and_then(|g| groups(g, from.shape(), to.shape(), axes));
+        Self { walk: Walk::new(&from, &to, axes), groups: groups.map(|g| g.1), from, to }
+    }
+
+    /// Bytes of an element.
+    pub fn bytes(&self) -> u32 {
+        self.from.element().dtype().bytes()
+    }
 }

@@ -9,7 +9,7 @@ use crate::{
     gpu::{Capabilities, Dispatch, Params, Schedule, Stage, Usage, bind},
     ops::{
         binding::{self, LINEAR, StageBuilder, in_groups},
-        pieces,
+        pieces::{self, Beside},
     },
     shader::shader,
     tensor::{Layout, Operand, Slot, values},
@@ -58,18 +58,16 @@ impl ColumnNorm {
     fn partial(&self, all: &[Operand], squares: bool, caps: &Capabilities) -> Stage {
         let x = &operand(all, "x").expect("an operand").layout;
         let residual = operand(all, "residual").map(|o| &o.layout);
-        let mut windows = vec![(1, x)];
-        windows.extend(residual.map(|l| (3, l)));
         let stage = ends::load(StageBuilder::new(shader!("norm/partial.wgsl")), all);
         let mut stage = stage.bind(bind(9, PARTIALS, Usage::Write)).constant("WORKGROUP", LINEAR);
         if squares {
             stage = stage.define("SQUARES").bind(bind(10, MOMENTS, Usage::Read));
         }
         let (rows, chunks, quads) = (self.rows(), self.chunks(), self.cols().div_ceil(4));
-        let dispatch = |piece: pieces::Rows| {
+        let dispatch = |piece: pieces::RowPiece| {
             let params = Params::new(&[
-                ("first", piece.units.start as u32),
-                ("end", piece.units.end as u32),
+                ("first", piece.rows.start),
+                ("end", piece.rows.end),
                 ("cols", self.cols()),
                 ("quads", quads),
                 ("rows", rows),
@@ -85,15 +83,18 @@ impl ColumnNorm {
                 ("residual_quads", residual.map_or(0, Layout::row_quads)),
                 ("residual_origin", piece.origins.get(1).copied().unwrap_or(0)),
             ]);
-            let items = (piece.units.end - piece.units.start) * u64::from(quads);
+            let items = piece.rows.len() as u64 * u64::from(quads);
             Dispatch::linear(items.div_ceil(LINEAR.into()), params, caps).windows(piece.windows)
         };
-        let units = u64::from(self.samples()) * u64::from(chunks);
-        let first = |unit: u64| {
-            let (sample, chunk) = (unit / u64::from(chunks), unit % u64::from(chunks));
-            sample * u64::from(rows) + (chunk * u64::from(CHUNK)).min(rows.into())
+        // What is counted is chunks.
+        let first = |chunk: u32| {
+            let within = u64::from(chunk % chunks) * u64::from(CHUNK);
+            u64::from(chunk / chunks) * u64::from(rows) + within.min(rows.into())
         };
-        let pieces = pieces::rows(&windows, units, CHUNK.into(), first, caps);
+        let of = |chunks: &std::ops::Range<u32>| first(chunks.start)..first(chunks.end);
+        let mut windows: Vec<(u32, &Layout, Beside<'_>)> = vec![(1, x, &of)];
+        windows.extend(residual.map(|l| (3, l, &of as Beside<'_>)));
+        let pieces = pieces::by_rows(self.samples() * chunks, &windows, caps);
         stage.build([LINEAR, 1, 1], 0, pieces.into_iter().map(dispatch).collect())
     }
 

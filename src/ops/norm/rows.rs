@@ -15,7 +15,7 @@ use crate::{
     gpu::{Capabilities, Dispatch, Params, Schedule, Tuning},
     ops::{
         binding::{self, StageBuilder, in_groups},
-        pieces,
+        pieces::{self, Beside},
     },
     shader::shader,
     tensor::Layout,
@@ -154,14 +154,14 @@ impl RowNorm {
 
         let quads = out.cols().div_ceil(4);
         let row_quads = |l: Option<&Layout>| l.map_or(0, Layout::row_quads);
-        let dispatch = |piece: pieces::Rows| {
+        let dispatch = |piece: pieces::RowPiece| {
             let origin = |at| {
                 let found = windows.iter().position(|w| w.0 == at);
                 found.map_or(0, |i| piece.origins[i])
             };
             let params = Params::new(&[
-                ("first", piece.units.start as u32),
-                ("end", piece.units.end as u32),
+                ("first", piece.rows.start),
+                ("end", piece.rows.end),
                 ("cols", out.cols()),
                 ("quads", quads),
                 ("read_quads", quads.max(row_quads(sum))),
@@ -179,11 +179,12 @@ impl RowNorm {
             ])
             .and(&binding::out_groups(out))
             .and(&[("sum_quads", row_quads(sum)), ("sum_origin", origin(9))]);
-            let groups = (piece.units.end - piece.units.start).div_ceil(u64::from(WORKGROUP / lanes));
+            let groups = (piece.rows.len() as u64).div_ceil(u64::from(WORKGROUP / lanes));
             Dispatch::linear(groups, params, caps).windows(piece.windows)
         };
-        let rows = u64::from(out.rows());
-        let dispatches = pieces::rows(&windows, rows, 1, |row| row, caps).into_iter().map(dispatch).collect();
+        let cut: Vec<(u32, &Layout, Beside<'_>)> =
+            windows.iter().map(|&(at, l)| (at, l, &pieces::same as _)).collect();
+        let dispatches = pieces::by_rows(out.rows(), &cut, caps).into_iter().map(dispatch).collect();
         // A partial sum and flags for each invocation.
         let shared = 8 * WORKGROUP
             + binding::output_shared(out.element())
