@@ -23,6 +23,7 @@ pub mod verify;
 pub mod cpu;
 #[cfg(feature = "gpu")]
 pub mod gpu;
+pub mod nn;
 pub mod ops;
 #[cfg(feature = "gpu")]
 pub mod shader;

@@ -36,6 +36,7 @@ pub use concat::{Concat, ConcatArgs};
 pub use conv2d::{Conv2d, Conv2dArgs, Images};
 pub use dequantize::{Dequantize, DequantizeArgs};
 pub use embedding::{Embedding, EmbeddingArgs};
+pub(crate) use expect::unscaled;
 pub use gated::{Gated, GatedArgs, Halves};
 pub use gemm::{Gemm, GemmArgs, Orientation};
 pub use norm::{
