@@ -1,0 +1,212 @@
+//! Random descriptors, and what another library calls their attributes.
+
+use quarter::{
+    dtype::Format,
+    ops::{
+        BatchNorm, Causal, Conv2d, Embedding, GroupNorm, Images, InstanceNorm, LayerNorm, Pool2d, RmsNorm,
+        Softmax,
+    },
+    scale::Granularity,
+    tensor::{DType, Element},
+};
+
+/// Random numbers, the same every time (SplitMix64, G. Steele et al., 2014).
+pub struct Dice(u64);
+
+impl Dice {
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    fn of(&mut self, low: u32, high: u32) -> u32 {
+        low + (self.next() % u64::from(high - low + 1)) as u32
+    }
+
+    fn coin(&mut self) -> bool {
+        self.next() & 1 == 1
+    }
+
+    fn one<T: Copy>(&mut self, of: &[T]) -> T {
+        of[self.of(0, of.len() as u32 - 1) as usize]
+    }
+
+    /// Any kind of number, 8-bit ones with one scale.
+    fn element(&mut self) -> Element {
+        let f8 = |f| Element::f8(f, Granularity::PerTensor);
+        let coded = [Format::E4M3FN, Format::E5M2, Format::E3M4FN].map(f8);
+        self.one(&[Element::F32, Element::F16, Element::BF16, coded[0], coded[1], coded[2]])
+    }
+}
+
+/// One problem.
+pub struct Problem<O> {
+    pub op: O,
+    /// Fields of a JSON object.
+    pub attributes: String,
+    /// Of its operands.
+    pub seed: u64,
+}
+
+fn problem<O>(dice: &mut Dice, op: O, attributes: String) -> Problem<O> {
+    Problem { op, attributes, seed: dice.next() >> 32 }
+}
+
+pub fn conv2d(dice: &mut Dice) -> Problem<Conv2d> {
+    let (groups, kind) = (dice.one(&[1, 1, 1, 2, 3, 4]), dice.of(0, 3));
+    let (channels, out) = match kind {
+        // Depthwise, one or two kernels each.
+        0 => {
+            let channels = dice.of(2, 20);
+            (channels, channels * dice.of(1, 2))
+        }
+        _ => (groups * dice.of(1, 12), groups * dice.of(1, 12)),
+    };
+    let groups = if kind == 0 { channels } else { groups };
+    let (kernel, dilation) = ([dice.of(1, 5), dice.of(1, 5)], [dice.of(1, 3), dice.of(1, 3)]);
+    let padding = [(); 4].map(|()| dice.of(0, 3));
+    let covered = |i: usize| dilation[i] * (kernel[i] - 1) + 1;
+    let size = [0, 1].map(|i| covered(i) + dice.of(0, 9));
+    let stride = [dice.of(1, 3), dice.of(1, 3)];
+    let images = dice.one(&[Images::Nhwc, Images::Nchw]);
+    let mut op = Conv2d::new([dice.of(1, 3), size[0], size[1], channels], out, kernel);
+    op = op.stride(stride).padding(padding).dilation(dilation).groups(groups).x_images(images);
+    let w = match dice.element() {
+        e if e.format().is_some() && dice.coin() => {
+            let axis = if op.sees_one_channel() { 2 } else { 0 };
+            Element::f8(e.format().unwrap_or(Format::E5M2), Granularity::PerChannel { axis })
+        }
+        e => e,
+    };
+    op = op.x(dice.element()).w(w);
+    if dice.coin() {
+        op = op.bias(dice.one(&[DType::F32, DType::F16, DType::Bf16]));
+    }
+    let nchw = images == Images::Nchw;
+    let attributes = format!(
+        "\"stride\": {stride:?}, \"padding\": {padding:?}, \"dilation\": {dilation:?}, \"groups\": {groups}, \"nchw\": {nchw}"
+    );
+    problem(dice, op, attributes)
+}
+
+fn shape(dice: &mut Dice) -> Vec<u32> {
+    let cols = dice.one(&[1, 3, 17, 64, 127, 384, 1000]).max(dice.of(1, 30));
+    let mut shape: Vec<u32> = (0..dice.of(0, 2)).map(|_| dice.of(1, 6)).collect();
+    shape.push(cols);
+    shape
+}
+
+fn epsilon(dice: &mut Dice) -> f32 {
+    dice.one(&[1e-5, 1e-3, 1e-6])
+}
+
+/// γ, β and the rest that all norms have.
+macro_rules! dressed {
+    ($dice:ident, $op:expr) => {{
+        let mut op = $op.x($dice.element());
+        if $dice.coin() {
+            op = op.gamma($dice.one(&[DType::F32, DType::F16, DType::Bf16]));
+        }
+        if $dice.coin() {
+            op = op.beta($dice.one(&[DType::F32, DType::F16, DType::Bf16]));
+        }
+        if $dice.coin() {
+            op = op.residual($dice.element());
+        }
+        let epsilon = epsilon($dice);
+        (op.epsilon(epsilon), epsilon)
+    }};
+}
+
+pub fn layer_norm(dice: &mut Dice) -> Problem<LayerNorm> {
+    let shape = shape(dice);
+    let (op, epsilon) = dressed!(dice, LayerNorm::new(shape));
+    let zero_centred = op.gamma.is_some() && dice.coin();
+    let op = if zero_centred { op.zero_centred() } else { op };
+    problem(dice, op, format!("\"epsilon\": {}, \"zero_centred\": {zero_centred}", f64::from(epsilon)))
+}
+
+pub fn rms_norm(dice: &mut Dice) -> Problem<RmsNorm> {
+    let shape = shape(dice);
+    let (op, epsilon) = dressed!(dice, RmsNorm::new(shape));
+    problem(dice, op, format!("\"epsilon\": {}", f64::from(epsilon)))
+}
+
+fn images(dice: &mut Dice, channels: u32) -> [u32; 4] {
+    [dice.of(1, 3), dice.of(2, 9), dice.of(2, 9), channels]
+}
+
+pub fn batch_norm(dice: &mut Dice) -> Problem<BatchNorm> {
+    let channels = dice.of(1, 40);
+    let (op, epsilon) = dressed!(dice, BatchNorm::new(images(dice, channels)));
+    let training = dice.coin();
+    let op = if training { op.training(0.25) } else { op };
+    problem(dice, op, format!("\"epsilon\": {}, \"training\": {training}", f64::from(epsilon)))
+}
+
+pub fn group_norm(dice: &mut Dice) -> Problem<GroupNorm> {
+    let groups = dice.of(1, 6);
+    let channels = groups * dice.of(1, 7);
+    let (op, epsilon) = dressed!(dice, GroupNorm::new(images(dice, channels), groups));
+    problem(dice, op, format!("\"epsilon\": {}, \"groups\": {groups}", f64::from(epsilon)))
+}
+
+pub fn instance_norm(dice: &mut Dice) -> Problem<InstanceNorm> {
+    let channels = dice.of(1, 40);
+    let (op, epsilon) = dressed!(dice, InstanceNorm::new(images(dice, channels)));
+    problem(dice, op, format!("\"epsilon\": {}, \"groups\": {channels}", f64::from(epsilon)))
+}
+
+pub fn softmax(dice: &mut Dice) -> Problem<Softmax> {
+    let (batch, heads, rows, cols) = (dice.of(1, 3), dice.of(1, 4), dice.of(1, 9), dice.of(1, 200));
+    let scale = dice.one(&[1.0, 0.125, 2.5]);
+    let mut op = Softmax::new([batch, heads, rows, cols]).x(dice.element()).scale(scale);
+    if dice.coin() {
+        let mask = dice.one(&[
+            [batch, 1, 1, cols],
+            [1, heads, rows, cols],
+            [batch, heads, rows, 1],
+            [1, 1, rows, cols],
+        ]);
+        op = op.mask(dice.one(&[DType::F32, DType::F16, DType::Bf16]), mask);
+    }
+    let causal = rows > 1 && cols >= rows && dice.coin();
+    let op = if causal { op.causal(Causal::Aligned) } else { op };
+    problem(dice, op, format!("\"scale\": {scale}, \"causal\": {causal}"))
+}
+
+pub fn embedding(dice: &mut Dice) -> Problem<Embedding> {
+    let (rows, dim) = (dice.of(1, 300), dice.of(1, 90));
+    let indices: Vec<u32> = (0..dice.of(1, 3)).map(|_| dice.of(1, 7)).collect();
+    let mut op = Embedding::new(indices, rows, dim).table(dice.element());
+    if dice.coin() {
+        op = op.residual(dice.element());
+    }
+    problem(dice, op, String::new())
+}
+
+pub fn pool2d(dice: &mut Dice) -> Problem<Pool2d> {
+    let max = dice.coin();
+    // PyTorch takes symmetric padding, at most half of the kernel, and averages without dilation.
+    let kernel = [dice.of(1, 4), dice.of(1, 4)];
+    let pad = kernel.map(|k| dice.of(0, k / 2));
+    let dilation = if max { [dice.of(1, 2), dice.of(1, 2)] } else { [1, 1] };
+    let size = [0, 1].map(|i| dilation[i] * (kernel[i] - 1) + 1 + dice.of(0, 8));
+    let (stride, ceil, counted) = ([dice.of(1, 3), dice.of(1, 3)], dice.coin(), dice.coin());
+    let (images, from) = ([dice.of(1, 3), size[0], size[1], dice.of(1, 20)], dice.element());
+    let op = if max { Pool2d::max(images, from, kernel) } else { Pool2d::average(images, from, kernel) };
+    let op = if counted && !max { op.count_padding() } else { op };
+    let op = op.stride(stride).padding([pad[0], pad[1], pad[0], pad[1]]).dilation(dilation);
+    let op = if ceil { op.ceil() } else { op };
+    let attributes = format!(
+        "\"max\": {max}, \"kernel\": {kernel:?}, \"stride\": {stride:?}, \"padding\": {pad:?}, \"dilation\": {dilation:?}, \
+         \"ceil\": {ceil}, \"counted\": {counted}"
+    );
+    problem(dice, op, attributes)
+}
