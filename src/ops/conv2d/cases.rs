@@ -70,6 +70,22 @@ pub(super) fn all() -> Vec<Case<Conv2d>> {
         add(format!("{name} of f32, specials"), Purpose::Edge, Data::Specials, op.clone());
         add(format!("{name} of f32"), Purpose::Edge, Data::SmallIntegers, op);
     }
+    // Images that are large beside their kernels, in batches and alone: what small bindings cut.
+    for (name, op) in [
+        ("batch", Conv2d::new([4, 7, 9, 12], 8, [3, 3]).padding([1, 1, 1, 1])),
+        ("tall", Conv2d::new([1, 31, 9, 12], 8, [3, 3]).padding([1, 0, 2, 1])),
+        ("tall, of stride 2", Conv2d::new([1, 41, 8, 9], 6, [4, 2]).stride([2, 1]).padding([3, 1, 0, 0])),
+        ("tall, dilated", Conv2d::new([2, 29, 7, 16], 4, [3, 1]).dilation([4, 1]).padding([4, 0, 4, 0])),
+        ("tall depthwise", Conv2d::new([2, 33, 9, 16], 16, [3, 3]).groups(16).padding([1, 1, 1, 1])),
+        ("tall in groups", Conv2d::new([1, 33, 9, 12], 6, [3, 2]).groups(3).padding([0, 1, 2, 0])),
+        ("tall 1x1", Conv2d::new([1, 40, 9, 12], 8, [1, 1])),
+    ] {
+        for x in [Element::F32, Element::F16] {
+            let op = op.clone().x(x).residual(Element::F32);
+            let op = op.clone().w(weights(&op)).bias(DType::F32);
+            add(format!("{name} {x}"), Purpose::Smoke, Data::SmallIntegers, op);
+        }
+    }
     // One problem for each kernel.
     let problems = [
         ("3x3", Conv2d::new([1, 6, 5, 7], 10, [3, 3]).padding([1, 0, 1, 1])),
