@@ -150,7 +150,6 @@ const SHADERS: &[(&str, &str, &str, &str)] = &[
     ("conv2d", "grouped", "k / params.group_out * params.group_in", "0u"),
     ("conv2d", "grouped", "min(4u, params.group_in - 4u * quad)", "4u"),
     ("conv2d", "grouped", "nan |= any(b_nan_at(k * params.taps + tap, quad));", ""),
-    ("conv2d", "grouped", "lost |= b_lost_nan();", ""),
     ("conv2d", "tiled", "row / params.height % params.channels", "row % params.channels"),
     // The codec: rounding, ties, subnormals, the sign, the largest code, specials.
     ("quantize", "plain", "(down.fraction == half) & !even", "(down.fraction == half)"),
