@@ -5,6 +5,10 @@
 //! cargo run --release --example peers -- [--software] target/peers && python3 tools/peers.py target/peers
 //! ```
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for the terminal")]
+
+#[path = "../common/contexts.rs"]
+mod contexts;
 mod problems;
 
 use problems::{Dice, Problem};
@@ -96,12 +100,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut args: Vec<String> = std::env::args().skip(1).collect();
     let software = args.iter().position(|a| a == "--software").map(|i| args.remove(i)).is_some();
     let [at] = args.as_slice() else { return Err("usage: peers [--software] DIRECTORY".into()) };
-    let mut contexts = vec![Context::cpu()];
-    #[cfg(feature = "gpu")]
-    match Context::builder().software(software).request_blocking() {
-        Ok(gpu) => contexts.push(gpu),
-        Err(e) => eprintln!("the CPU alone: {e}"),
-    }
+    let contexts = pollster::block_on(contexts::contexts(software))?;
     let mut files = Files::new(Path::new(at))?;
     let mut dice = Dice::new(20);
     let ctx = |i: usize| &contexts[i % contexts.len()];

@@ -4,7 +4,7 @@ use crate::{
     context::Context,
     error::Error,
     ops::{Operation, Slots, problem::Problem},
-    plan::{AnyPlan, Bound, Choice},
+    plan::{Bound, Choice},
     tensor::{Access, DeviceTensor, HostTensor, Layout, Operand, TensorError},
 };
 use std::sync::Arc;
@@ -189,7 +189,7 @@ impl Graph {
             plans.push(ctx.plan_any(&*node.problem, &Choice::Best).await?);
         }
         #[cfg(feature = "gpu")]
-        let workspace = ctx.workspace(plans.iter().map(AnyPlan::workspace_bytes))?;
+        let workspace = ctx.workspace(plans.iter().map(|p| p.workspace_bytes()))?;
         let mut bounds = vec![];
         let mut free: Vec<DeviceTensor> = vec![];
         for (i, (node, plan)) in self.nodes.iter().zip(&plans).enumerate() {

@@ -14,14 +14,15 @@ use crate::{
 /// use quarter::{Context, dtype::Format, nn::*, tensor::*};
 /// # pollster::block_on(async {
 /// let ctx = Context::cpu();
-/// let w = HostTensor::from_f32(&[1.0, 2.0, 3.0, 0.5, 1.0, -1.5], [2, 3])?; // [out, in]
+/// let w = HostTensor::from_f32(&[1.0, 2.0, 3.5, 0.5, 1.0, -1.75], [2, 3])?; // [out, in]
 /// let linear = Linear::builder(&w).precision(Precision::of(Format::E4M3FN)).build(&ctx).await?;
 /// let mut g = Graph::new();
 /// let x = g.input(&Layout::new([1, 3], Element::F32)?);
 /// let y = linear.record(&mut g, x)?;
 /// let model = g.compile(&ctx, &[y]).await?;
-/// let x = HostTensor::from_f32(&[1.0, 1.0, 1.0], [1, 3])?;
-/// assert_eq!(model.call(&[&x]).await?.remove(0).to_f32(), [6.0, 0.0]);
+/// let x = HostTensor::from_f32(&[1.75, 1.75, 1.75], [1, 3])?;
+/// // Exact: these numbers are codes × 2^-7 and 2^-8.
+/// assert_eq!(model.call(&[&x]).await?.remove(0).to_f32(), [11.375, -0.4375]);
 /// # Ok::<(), quarter::Error>(()) }).unwrap();
 /// ```
 #[derive(Clone, Debug)]

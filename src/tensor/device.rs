@@ -2,7 +2,8 @@
 
 use super::{Layout, Part};
 #[cfg(feature = "gpu")]
-use crate::{Context, Error};
+use crate::Context;
+use crate::Error;
 use std::sync::{Arc, RwLock};
 
 /// The memory of one part of a tensor.

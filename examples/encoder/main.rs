@@ -1,0 +1,186 @@
+//! Encodes sentences with MiniLM-L6 in 8-bit floats, on the CPU and on the GPU. README.md beside this file says what the
+//! columns mean. `./fetch-models` fetches what it needs.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for the terminal")]
+
+#[path = "../common/contexts.rs"]
+mod contexts;
+mod encoder;
+mod probe;
+#[path = "../common/score.rs"]
+mod score;
+mod tokenizer;
+
+use encoder::{Encoder, Result};
+use probe::Probe;
+use quarter::{Context, On, dtype::Format, nn::Precision};
+use score::{Rho, Share};
+use std::{path::Path, process::ExitCode, time::Instant};
+
+const USAGE: &str = "usage: cargo run --release --example encoder [-- [--software] [--texts N] [--tokens] [--vectors N]]
+
+Encodes N human-scored snippets (default 1200) in f32 and in three 8-bit formats: cosine to f32, polarity by a logistic probe.
+
+  --software   a software adapter (a CPU pretending to be a GPU) will do as the GPU
+  --texts N    how many snippets; half of them train the probe
+  --tokens     prints the tokens of every snippet, a line each, and ends
+  --vectors N  prints the vectors of the first N snippets, f32 on the CPU, a line each, and ends
+
+Exit status: 0; 1 if a step fails; 2 for a wrong argument.";
+
+fn main() -> ExitCode {
+    let mut options = Options { software: false, texts: 1200, tokens: false, vectors: 0 };
+    let mut args = std::env::args().skip(1);
+    while let Some(arg) = args.next() {
+        match arg.as_str() {
+            "--software" => options.software = true,
+            "--tokens" => options.tokens = true,
+            "--texts" | "--vectors" => match args.next().and_then(|n| n.parse().ok()).filter(|n| *n >= 4) {
+                Some(n) if arg == "--texts" => options.texts = n,
+                Some(n) => options.vectors = n,
+                None => {
+                    eprintln!("{arg}: expected 4 or more\n\n{USAGE}");
+                    return ExitCode::from(2);
+                }
+            },
+            "--help" => {
+                println!("{USAGE}");
+                return ExitCode::SUCCESS;
+            }
+            _ => {
+                eprintln!("wrong argument: {arg}\n\n{USAGE}");
+                return ExitCode::from(2);
+            }
+        }
+    }
+    match pollster::block_on(run(&options)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("FAILED: {e}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+struct Options {
+    software: bool,
+    texts: usize,
+    tokens: bool,
+    vectors: usize,
+}
+
+/// What people rated, from −4 to 4.
+struct Snippet {
+    score: f32,
+    text: String,
+}
+
+fn read(path: &str) -> Result<Vec<u8>> {
+    let at = Path::new(env!("CARGO_MANIFEST_DIR")).join("models").join(path);
+    std::fs::read(&at).map_err(|e| format!("{}: {e}; `./fetch-models` fetches it", at.display()).into())
+}
+
+/// Pairs of words, and how alike people found them (L. Finkelstein et al., 2001).
+fn pairs() -> Result<Vec<(String, String, f64)>> {
+    let text = String::from_utf8(read("wordsim/wordsim353.tsv")?)?;
+    let pair = |line: &str| {
+        let mut cells = line.split('\t').map(str::trim);
+        Some((cells.next()?.to_owned(), cells.next()?.to_owned(), cells.next()?.parse().ok()?))
+    };
+    Ok(text.lines().filter(|l| !l.starts_with('#')).filter_map(pair).collect())
+}
+
+/// All snippets of all four sources, in turn.
+fn snippets() -> Result<Vec<Snippet>> {
+    let mut sources = vec![];
+    for name in ["tweets", "movieReviewSnippets", "amazonReviewSnippets", "nytEditorialSnippets"] {
+        let text = read(&format!("sentiment/hutto_ICWSM_2014/{name}_GroundTruth.txt"))?;
+        let text = String::from_utf8_lossy(&text).into_owned();
+        let snippet = |line: &str| {
+            let mut cells = line.splitn(3, '\t').skip(1);
+            Some(Snippet { score: cells.next()?.trim().parse().ok()?, text: cells.next()?.to_owned() })
+        };
+        sources.push(text.lines().filter_map(snippet).collect::<Vec<_>>().into_iter());
+    }
+    let mut all = vec![];
+    loop {
+        let before = all.len();
+        all.extend(sources.iter_mut().filter_map(Iterator::next));
+        if all.len() == before {
+            return Ok(all);
+        }
+    }
+}
+
+async fn run(options: &Options) -> Result<()> {
+    let (file, vocabulary) =
+        (read("minilm/model.safetensors")?, String::from_utf8(read("minilm/vocab.txt")?)?);
+    let all = snippets()?;
+    if options.tokens {
+        let tokenizer = tokenizer::Tokenizer::new(&vocabulary)?;
+        for s in &all {
+            let ids: Vec<String> = tokenizer.encode(&s.text, 128).iter().map(u32::to_string).collect();
+            println!("{}", ids.join(" "));
+        }
+        return Ok(());
+    }
+    if options.vectors > 0 {
+        let texts: Vec<&str> = all.iter().take(options.vectors).map(|s| s.text.as_str()).collect();
+        let mut encoder = Encoder::new(&Context::cpu(), &file, &vocabulary, Precision::F32).await?;
+        for v in encoder.encode(&texts).await? {
+            println!("{}", v.iter().map(f32::to_string).collect::<Vec<_>>().join(" "));
+        }
+        return Ok(());
+    }
+    let chosen: Vec<&Snippet> = all.iter().filter(|s| s.score != 0.0).take(options.texts).collect();
+    let lines: Vec<&str> = chosen.iter().map(|s| s.text.as_str()).collect();
+    let positive: Vec<bool> = chosen.iter().map(|s| s.score > 0.0).collect();
+    let half = chosen.len() / 2;
+    let pairs = pairs()?;
+    let words: Vec<&str> = pairs.iter().flat_map(|(a, b, _)| [a.as_str(), b.as_str()]).collect();
+    let human: Vec<f64> = pairs.iter().map(|p| p.2).collect();
+    println!("{} snippets, half of them to train the probe; {} pairs of words", chosen.len(), pairs.len());
+    println!(
+        "\n{:<8} on  {:>13} {:>8}   {:<28}  {:<28}  {:<20} {:>9} {:>8}",
+        "format",
+        "cosine to f32",
+        "least",
+        "polarity",
+        "as f32 on the CPU",
+        "similarity, rho",
+        "of f32",
+        "ms/text"
+    );
+    let mut first: Option<(Vec<Vec<f32>>, Vec<bool>)> = None;
+    for ctx in contexts::contexts(options.software).await? {
+        for format in [None, Some(Format::E4M3FN), Some(Format::E3M4FN), Some(Format::E5M2)] {
+            let precision = format.map_or(Precision::F32, Precision::of);
+            let mut encoder = Encoder::new(&ctx, &file, &vocabulary, precision).await?;
+            encoder.encode(&lines).await?; // Plans every length.
+            let start = Instant::now();
+            let vectors = encoder.encode(&lines).await?;
+            let ms = 1e3 * start.elapsed().as_secs_f64() / lines.len() as f64;
+            let probe = Probe::train(&vectors[..half], &positive[..half]);
+            let answers: Vec<bool> = vectors[half..].iter().map(|v| probe.positive(v)).collect();
+            let (reference, same) = first.get_or_insert_with(|| (vectors.clone(), answers.clone()));
+            let cosines: Vec<f64> = vectors.iter().zip(reference.iter()).map(|(a, b)| cosine(a, b)).collect();
+            let mean = cosines.iter().sum::<f64>() / cosines.len() as f64;
+            let least = cosines.iter().copied().fold(1.0, f64::min);
+            let right = Share::equal(&answers, &positive[half..]);
+            let same = Share::equal(&answers, same);
+            let vectors = encoder.encode(&words).await?;
+            let alike: Vec<f64> = vectors.chunks_exact(2).map(|p| cosine(&p[0], &p[1])).collect();
+            let rho = Rho::spearman(&alike, &human);
+            let name = format.map_or("f32", Format::name);
+            let on = if ctx.on() == On::Cpu { "cpu" } else { "gpu" };
+            let share = encoder.bytes.0 as f64 / encoder.bytes.1 as f64;
+            println!(
+                "{name:<8} {on} {mean:>14.5} {least:>8.5}   {right:<28}  {same:<28}  {rho:<20} {share:>9.3} {ms:>8.2}"
+            );
+        }
+    }
+    Ok(())
+}
+
+fn cosine(a: &[f32], b: &[f32]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
+}
