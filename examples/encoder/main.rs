@@ -139,6 +139,7 @@ async fn run(options: &Options) -> Result<()> {
     let words: Vec<&str> = pairs.iter().flat_map(|(a, b, _)| [a.as_str(), b.as_str()]).collect();
     let human: Vec<f64> = pairs.iter().map(|p| p.2).collect();
     println!("{} snippets, half of them to train the probe; {} pairs of words", chosen.len(), pairs.len());
+    let contexts = contexts::contexts(options.software).await?;
     println!(
         "\n{:<8} on  {:>13} {:>8}   {:<28}  {:<28}  {:<20} {:>9} {:>8}",
         "format",
@@ -151,7 +152,7 @@ async fn run(options: &Options) -> Result<()> {
         "ms/text"
     );
     let mut first: Option<(Vec<Vec<f32>>, Vec<bool>)> = None;
-    for ctx in contexts::contexts(options.software).await? {
+    for ctx in contexts {
         for format in [None, Some(Format::E4M3FN), Some(Format::E3M4FN), Some(Format::E5M2)] {
             let precision = format.map_or(Precision::F32, Precision::of);
             let mut encoder = Encoder::new(&ctx, &file, &vocabulary, precision).await?;
