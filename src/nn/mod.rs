@@ -26,8 +26,19 @@ pub use sequential::Sequential;
 
 use crate::error::Error;
 
+/// `Send + Sync`, but in browsers, where nothing of wgpu is.
+#[cfg(not(target_arch = "wasm32"))]
+pub trait Shareable: Send + Sync {}
+#[cfg(not(target_arch = "wasm32"))]
+impl<T: Send + Sync + ?Sized> Shareable for T {}
+/// `Send + Sync`, but in browsers, where nothing of wgpu is.
+#[cfg(target_arch = "wasm32")]
+pub trait Shareable {}
+#[cfg(target_arch = "wasm32")]
+impl<T: ?Sized> Shareable for T {}
+
 /// What holds weights on a device and says which operations they take part in.
-pub trait Layer: Send + Sync {
+pub trait Layer: Shareable {
     /// Records what it makes of `x`.
     ///
     /// # Errors
