@@ -7,8 +7,9 @@ use quarter::{
     dtype::Overflow,
     gpu::Capabilities,
     ops::{
-        Activation, BatchNorm, Case, Conv2d, Data, Dequantize, Gemm, GroupNorm, Images, LayerNorm,
-        Orientation, Purpose, Quantize, Reduce, RmsNorm, Rounding, Scaling, problem::Problem,
+        Activation, BatchNorm, Binary, BinaryOp, Case, Causal, Concat, Conv2d, Data, Dequantize, Embedding,
+        Gated, Gemm, GroupNorm, Halves, Images, InstanceNorm, LayerNorm, Orientation, Permute, Pool2d,
+        Purpose, Quantize, Reduce, RmsNorm, Rounding, Scaling, Slice, Softmax, Unary, problem::Problem,
     },
     scale::Granularity,
     tensor::{DType, Element},
@@ -26,61 +27,188 @@ pub fn check(bytes: &[u8]) {
 
 /// One of any fields.
 pub fn descriptor(u: &mut Unstructured<'_>) -> Result<Arc<dyn Problem>> {
-    Ok(match u.int_in_range(0..=12)? {
+    match u.int_in_range(0..=3)? {
+        0 => conversion(u),
+        1 => product(u),
+        2 => norm(u),
+        _ => between(u),
+    }
+}
+
+fn conversion(u: &mut Unstructured<'_>) -> Result<Arc<dyn Problem>> {
+    Ok(match u.int_in_range(0..=2)? {
         0 => {
             let op = Quantize::new(shape(u)?, dtype(u)?, format(u)?, granularity(u)?);
             let op = op.scaling(*u.choose(&[Scaling::Given, Scaling::Current])?).overflow(overflow(u)?);
             Arc::new(op.rounding(*u.choose(&[Rounding::NearestEven, Rounding::Stochastic])?))
         }
         1 => Arc::new(Dequantize::new(shape(u)?, format(u)?, granularity(u)?, dtype(u)?)),
-        2 => Arc::new(Reduce::amax(shape(u)?, element(u)?, granularity(u)?)),
-        3 => {
+        _ => Arc::new(Reduce::amax(shape(u)?, element(u)?, granularity(u)?)),
+    })
+}
+
+fn product(u: &mut Unstructured<'_>) -> Result<Arc<dyn Problem>> {
+    if u.arbitrary()? {
+        let op = Gemm::new(extent(u)?, extent(u)?, extent(u)?).orientation(*u.choose(&Orientation::ALL)?);
+        let op = op.a(element(u)?).b(element(u)?).out(element(u)?).overflow(overflow(u)?);
+        let op = op.activation(*u.choose(&Activation::ALL)?);
+        let op = if u.ratio(1, 3)? { op.batch_a(shape(u)?).batch_b(shape(u)?) } else { op };
+        let op = if u.ratio(1, 4)? { op.alpha(number(u)?) } else { op };
+        let op = if u.arbitrary()? { op.bias(dtype(u)?) } else { op };
+        return Ok(Arc::new(if u.arbitrary()? { op.residual(element(u)?) } else { op }));
+    }
+    let op = Conv2d::new(images(u)?, extent(u)?, [few(u)?, few(u)?]);
+    let op = if u.arbitrary()? { op.stride([few(u)?, few(u)?]) } else { op };
+    let op = if u.ratio(1, 3)? { op.dilation([few(u)?, few(u)?]) } else { op };
+    let op = if u.arbitrary()? { op.padding(sides(u)?) } else { op };
+    let groups = *u.choose(&[1, 1, 2, 3, op.channels])?;
+    let op = op.groups(groups).x(element(u)?).w(element(u)?).out(element(u)?).overflow(overflow(u)?);
+    let op = op.activation(*u.choose(&Activation::ALL)?);
+    let orders = [Images::Nhwc, Images::Nchw];
+    let op = op.x_images(*u.choose(&orders)?).out_images(*u.choose(&orders)?);
+    let op = if u.arbitrary()? { op.bias(dtype(u)?) } else { op };
+    Ok(Arc::new(if u.arbitrary()? { op.residual(element(u)?) } else { op }))
+}
+
+fn norm(u: &mut Unstructured<'_>) -> Result<Arc<dyn Problem>> {
+    Ok(match u.int_in_range(0..=4)? {
+        0 => {
             let op = LayerNorm::new(shape(u)?).x(element(u)?).out(element(u)?).overflow(overflow(u)?);
             let op = op.activation(*u.choose(&Activation::ALL)?);
             let op = if u.arbitrary()? { op.gamma(dtype(u)?).beta(dtype(u)?) } else { op };
             let op = if u.arbitrary()? { op.residual(element(u)?).sum(element(u)?) } else { op };
             Arc::new(if u.ratio(1, 4)? { op.zero_centred() } else { op })
         }
-        4 => {
+        1 => {
             let op = RmsNorm::new(shape(u)?).x(element(u)?).out(element(u)?).beta(dtype(u)?);
-            Arc::new(if u.ratio(1, 4)? { op.epsilon(f32::from_bits(u.arbitrary()?)) } else { op })
+            Arc::new(if u.ratio(1, 4)? { op.epsilon(number(u)?) } else { op })
         }
-        5 => {
+        2 => {
             let op = GroupNorm::new(shape(u)?, extent(u)?).x(element(u)?).out(element(u)?).gamma(dtype(u)?);
             Arc::new(if u.arbitrary()? { op.residual(element(u)?) } else { op })
         }
-        6 => {
+        3 => {
+            let op = InstanceNorm::new(shape(u)?).x(element(u)?).out(element(u)?).overflow(overflow(u)?);
+            Arc::new(if u.arbitrary()? { op.gamma(dtype(u)?) } else { op })
+        }
+        _ => {
             let op = BatchNorm::new(shape(u)?).x(element(u)?).out(element(u)?).beta(dtype(u)?);
             let op = if u.arbitrary()? { op.residual(element(u)?) } else { op };
             let op =
                 if u.arbitrary()? { op.training(*u.choose(&[0.1, 0.0, 1.0, 2.0, f32::NAN])?) } else { op };
             Arc::new(if u.arbitrary()? { op.saved() } else { op })
         }
-        7..=9 => {
-            let images = [extent(u)?, extent(u)?, extent(u)?, extent(u)?];
-            let op = Conv2d::new(images, extent(u)?, [extent(u)?, extent(u)?]);
-            let op = if u.arbitrary()? { op.stride([extent(u)?, extent(u)?]) } else { op };
-            let op = if u.ratio(1, 3)? { op.dilation([extent(u)?, extent(u)?]) } else { op };
-            let pad = |u: &mut Unstructured<'_>| [(); 4].map(|()| extent(u).unwrap_or(0));
-            let op = if u.arbitrary()? { op.padding(pad(u)) } else { op };
-            let groups = *u.choose(&[1, 1, 2, 3, op.channels])?;
-            let op = op.groups(groups).x(element(u)?).w(element(u)?).out(element(u)?).overflow(overflow(u)?);
-            let op = op.activation(*u.choose(&Activation::ALL)?);
-            let images = [Images::Nhwc, Images::Nchw];
-            let op = op.x_images(*u.choose(&images)?).out_images(*u.choose(&images)?);
-            let op = if u.arbitrary()? { op.bias(dtype(u)?) } else { op };
-            Arc::new(if u.arbitrary()? { op.residual(element(u)?) } else { op })
+    })
+}
+
+/// What stands between products.
+fn between(u: &mut Unstructured<'_>) -> Result<Arc<dyn Problem>> {
+    Ok(match u.int_in_range(0..=8)? {
+        0 => {
+            let op = Softmax::new(shape(u)?).x(element(u)?).out(element(u)?).overflow(overflow(u)?);
+            let op = op.causal(*u.choose(&[Causal::No, Causal::Aligned, Causal::Offset])?);
+            let op = if u.ratio(1, 4)? { op.scale(number(u)?) } else { op };
+            let op = if u.arbitrary()? { op.lengths() } else { op };
+            let mask = if u.arbitrary()? { beside(&op.shape, u)? } else { shape(u)? };
+            Arc::new(if u.ratio(1, 3)? { op.mask(dtype(u)?, mask) } else { op })
+        }
+        1 => {
+            let op = Embedding::new(shape(u)?, extent(u)?, extent(u)?).table(element(u)?).out(element(u)?);
+            let op = if u.arbitrary()? { op.residual(element(u)?) } else { op };
+            Arc::new(if u.arbitrary()? { op.status() } else { op }.overflow(overflow(u)?))
+        }
+        2 => {
+            let kinds = [BinaryOp::Add, BinaryOp::Sub, BinaryOp::Mul, BinaryOp::Div];
+            let a = shape(u)?;
+            let b = if u.ratio(1, 5)? { shape(u)? } else { beside(&a, u)? };
+            let op = Binary::new(*u.choose(&kinds)?, a, b).a(element(u)?).b(element(u)?).out(element(u)?);
+            Arc::new(op.activation(*u.choose(&Activation::ALL)?).overflow(overflow(u)?))
+        }
+        3 => {
+            let op = Unary::new(shape(u)?).x(element(u)?).out(element(u)?).overflow(overflow(u)?);
+            let op = if u.ratio(1, 3)? { op.alpha(number(u)?).beta(number(u)?) } else { op };
+            Arc::new(op.activation(*u.choose(&Activation::ALL)?))
+        }
+        4 => {
+            let op = Gated::new(shape(u)?, *u.choose(&Activation::ALL)?).gate(element(u)?).up(element(u)?);
+            let halves = [Halves::Apart, Halves::GateFirst, Halves::GateSecond];
+            Arc::new(op.halves(*u.choose(&halves)?).out(element(u)?).overflow(overflow(u)?))
+        }
+        5 => {
+            let (nhwc, from, kernel) = (images(u)?, element(u)?, [few(u)?, few(u)?]);
+            let op = match u.int_in_range(0..=3)? {
+                0 => Pool2d::global_max(nhwc, from),
+                1 => Pool2d::global_average(nhwc, from),
+                2 => Pool2d::max(nhwc, from, kernel),
+                _ => Pool2d::average(nhwc, from, kernel),
+            };
+            let op = if u.arbitrary()? { op.stride([few(u)?, few(u)?]) } else { op };
+            let op = if u.ratio(1, 3)? { op.dilation([few(u)?, few(u)?]) } else { op };
+            let op = if u.ratio(1, 3)? { op.padding(sides(u)?) } else { op };
+            let op = if u.ratio(1, 4)? { op.ceil() } else { op };
+            let op = if u.ratio(1, 4)? { op.count_padding() } else { op };
+            Arc::new(op.out(element(u)?).activation(*u.choose(&Activation::ALL)?).overflow(overflow(u)?))
+        }
+        6 => {
+            let shape = shape(u)?;
+            let mut axes: Vec<usize> = (0..shape.len()).collect();
+            for i in 1..axes.len() {
+                axes.swap(i, u.int_in_range(0..=i)?);
+            }
+            if u.ratio(1, 8)? {
+                axes.push(u.int_in_range(0..=7)?);
+            }
+            Arc::new(Permute::new(shape, element(u)?, axes))
+        }
+        7 => {
+            let mut op = Slice::new(shape(u)?, element(u)?);
+            for _ in 0..u.int_in_range(0..=3)? {
+                op = op.axis(u.int_in_range(0..=4)?, extent(u)?..extent(u)?, extent(u)?);
+            }
+            Arc::new(op)
         }
         _ => {
-            let op = Gemm::new(extent(u)?, extent(u)?, extent(u)?).orientation(*u.choose(&Orientation::ALL)?);
-            let op = op.a(element(u)?).b(element(u)?).out(element(u)?).overflow(overflow(u)?);
-            let op = op.activation(*u.choose(&Activation::ALL)?);
-            let op = if u.ratio(1, 3)? { op.batch_a(shape(u)?).batch_b(shape(u)?) } else { op };
-            let op = if u.ratio(1, 4)? { op.alpha(f32::from_bits(u.arbitrary()?)) } else { op };
-            let op = if u.arbitrary()? { op.bias(dtype(u)?) } else { op };
-            Arc::new(if u.arbitrary()? { op.residual(element(u)?) } else { op })
+            let (first, axis) = (shape(u)?, u.int_in_range(0..=3)?);
+            let mut inputs = vec![];
+            for _ in 0..u.int_in_range(1..=4)? {
+                let mut shape = if u.ratio(1, 8)? { shape(u)? } else { first.clone() };
+                if let Some(length) = shape.get_mut(axis) {
+                    *length = extent(u)?;
+                }
+                inputs.push((shape, element(u)?));
+            }
+            Arc::new(Concat::new(axis, inputs).out(element(u)?).overflow(overflow(u)?))
         }
     })
+}
+
+/// A shape that broadcasts with this one.
+fn beside(shape: &[u32], u: &mut Unstructured<'_>) -> Result<Vec<u32>> {
+    let shape = &shape[u.int_in_range(0..=shape.len())?..];
+    shape.iter().map(|d| Ok(if u.ratio(1, 3)? { 1 } else { *d })).collect()
+}
+
+fn images(u: &mut Unstructured<'_>) -> Result<[u32; 4]> {
+    Ok([extent(u)?, extent(u)?, extent(u)?, extent(u)?])
+}
+
+/// Of a kernel, and of its steps.
+fn few(u: &mut Unstructured<'_>) -> Result<u32> {
+    if u.ratio(1, 16)? { extent(u) } else { u.int_in_range(1..=4) }
+}
+
+/// Padding.
+fn sides(u: &mut Unstructured<'_>) -> Result<[u32; 4]> {
+    let mut side = || if u.ratio(1, 16)? { extent(u) } else { u.int_in_range(0..=2) };
+    Ok([side()?, side()?, side()?, side()?])
+}
+
+fn number(u: &mut Unstructured<'_>) -> Result<f32> {
+    if u.arbitrary()? {
+        u.choose(&[0.0, 1.0, -0.5, 1e-6, f32::NAN]).copied()
+    } else {
+        u.arbitrary().map(f32::from_bits)
+    }
 }
 
 fn extent(u: &mut Unstructured<'_>) -> Result<u32> {
