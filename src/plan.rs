@@ -450,7 +450,7 @@ impl Bound {
                 for (slot, words) in &mut writes {
                     args.push(*slot, Bytes::Write(words));
                 }
-                problem.run(kernel, &mut args, threads);
+                problem.run(kernel, &mut args, threads.for_cost(problem.cost()));
                 Ok(())
             }
         }

@@ -2,16 +2,27 @@
 
 #![allow(unsafe_code)]
 
-/// c\[m, n\] = Σₖ a\[m, k\] · b\[n, k\] (added to `c` if `accumulate`), row-major and dense, by `matrixmultiply`.
+/// c\[m, n\] = Σₖ a\[m, k\] · b\[n, k\] (added to `c` if `accumulate`) by `matrixmultiply`; every matrix row-major, with
+/// this many numbers from row to row.
 ///
-/// Safe: the lengths are asserted to be the extents, the strides below stay inside them, and `c` is borrowed
-/// mutably while `a` and `b` are borrowed shared, so nothing overlaps.
+/// Safe: the strides are asserted not to be shorter than rows and the lengths to hold the last row, and `c` is
+/// borrowed mutably while `a` and `b` are borrowed shared, so nothing overlaps.
 #[cfg(all(not(feature = "faer"), not(target_arch = "wasm32")))]
-pub(crate) fn sgemm(m: usize, k: usize, n: usize, a: &[f32], b: &[f32], c: &mut [f32], accumulate: bool) {
-    assert!(a.len() == m * k && b.len() == n * k && c.len() == m * n);
+pub(crate) fn sgemm(
+    (m, k, n): (usize, usize, usize),
+    (a, a_stride): (&[f32], usize),
+    (b, b_stride): (&[f32], usize),
+    (c, c_stride): (&mut [f32], usize),
+    accumulate: bool,
+) {
+    let holds = |len: usize, rows: usize, cols, stride| {
+        stride >= cols && rows > 0 && len >= (rows - 1) * stride + cols
+    };
+    assert!(
+        holds(a.len(), m, k, a_stride) && holds(b.len(), n, k, b_stride) && holds(c.len(), m, n, c_stride)
+    );
     let beta = if accumulate { 1.0 } else { 0.0 };
-    let (ks, ns) = (k as isize, n as isize);
-    // SAFETY: see above; with m, k, n as asserted, every index row·stride + col·stride is below the length.
+    // SAFETY: see above; with what is asserted, every index row·stride + col is below the length.
     unsafe {
         matrixmultiply::sgemm(
             m,
@@ -19,17 +30,48 @@ pub(crate) fn sgemm(m: usize, k: usize, n: usize, a: &[f32], b: &[f32], c: &mut 
             n,
             1.0,
             a.as_ptr(),
-            ks,
+            a_stride as isize,
             1,
             b.as_ptr(),
             1,
-            ks,
+            b_stride as isize,
             beta,
             c.as_mut_ptr(),
-            ns,
+            c_stride as isize,
             1,
         );
     }
+}
+
+/// A loop that is worth wide vectors. `run` is marked `#[inline(always)]`, in the loop's own impl: what is not inlined, as a closure
+/// need not be, would stay as narrow as it was.
+pub(crate) trait Loop {
+    /// What it comes to.
+    type Output;
+    fn run(self) -> Self::Output;
+}
+
+/// Runs a loop, compiled once more for processors with AVX2 if this is one. Arithmetic is the same to the bit, as no
+/// multiplication is fused with an addition.
+///
+/// Safe: the function that asks for AVX2 is called only where the processor says that it has it.
+#[cfg(target_arch = "x86_64")]
+pub(crate) fn vector<L: Loop>(l: L) -> L::Output {
+    #[target_feature(enable = "avx2")]
+    fn wide<L: Loop>(l: L) -> L::Output {
+        l.run()
+    }
+    if std::arch::is_x86_feature_detected!("avx2") {
+        // SAFETY: see above.
+        return unsafe { wide(l) };
+    }
+    l.run()
+}
+
+/// Runs a loop: here every processor has the vectors that code is compiled for.
+#[cfg(not(target_arch = "x86_64"))]
+pub(crate) fn vector<L: Loop>(l: L) -> L::Output {
+    l.run()
 }
 
 /// A cache of compiled pipelines, started with what [`sealed`] made of an earlier one's data.

@@ -139,11 +139,14 @@ impl Context {
                 g.explain(scopes.end())
             }
             Backend::Cpu { threads } => {
-                for b in bounds {
-                    self.owns(b.context(), || b.id().to_owned())?;
-                    b.run_on_cpu(*threads)?;
-                }
-                Ok(())
+                let bounds: Vec<&Bound> = bounds.into_iter().collect();
+                // All on the pool: threads wait for each other between operations without going to sleep.
+                threads.within(|| {
+                    bounds.iter().try_for_each(|b| {
+                        self.owns(b.context(), || b.id().to_owned())?;
+                        b.run_on_cpu(*threads)
+                    })
+                })
             }
         }
     }

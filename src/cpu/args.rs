@@ -22,6 +22,11 @@ impl<'a> HostArgs<'a> {
         self.slots.push((slot, bytes));
     }
 
+    /// Gives every slot another name: for a problem that is computed as another.
+    pub(crate) fn rebind(&mut self, name: impl Fn(Slot) -> Slot) {
+        self.slots.iter_mut().for_each(|(slot, _)| *slot = name(*slot));
+    }
+
     /// Words of a slot that is only read.
     ///
     /// # Panics

@@ -1,6 +1,7 @@
 //! e^x in vector code: the one of the standard library is a call per number.
 
 /// e^x for x ≤ 0, within 2 ulp; 0 below −87.7, where the result is subnormal or nearly so. −Inf gives 0; NaN anything.
+#[inline(always)]
 pub(crate) fn exp(x: f32) -> f32 {
     // 1.5 · 2²³: whoever adds it rounds to an integer, which then lies in the low bits.
     const ROUND: f32 = 12_582_912.0;

@@ -1,9 +1,9 @@
 //! How CPU kernels begin: an operand as rows of numbers.
 
-use super::HostArgs;
+use super::{HostArgs, Matrix};
 use crate::{
     scale::Scales,
-    tensor::{Layout, Operand, rows, scales, values},
+    tensor::{DType, Layout, Operand, rows, scales, values},
 };
 
 /// An operand that is read.
@@ -35,7 +35,31 @@ impl<'a> Input<'a> {
         self.scales.as_ref()
     }
 
-    /// Numbers of one row from `col` on, not scaled; all NaN where the record says that a NaN was lost.
+    /// All of it as f32 where it is f32 already.
+    pub(crate) fn plain(&self) -> Option<Matrix<'a>> {
+        let plain = self.layout.element().dtype() == DType::F32;
+        plain.then(|| Matrix { numbers: bytemuck::cast_slice(self.words), stride: self.layout.row_words() })
+    }
+
+    /// Adds [`numbers`](Self::numbers) to `to`.
+    ///
+    /// # Panics
+    /// As [`codes`](Self::codes).
+    pub(crate) fn add(&self, row: usize, col: usize, to: &mut [f32]) {
+        let made;
+        let add = match self.plain() {
+            Some(m) => &m.numbers[row * m.stride + col..][..to.len()],
+            None => {
+                let mut v = vec![0.0; to.len()];
+                self.numbers(row, col, &mut v);
+                made = v;
+                &made
+            }
+        };
+        to.iter_mut().zip(add).for_each(|(to, add)| *to += add);
+    }
+
+    /// Numbers of one row from `col` on, not scaled, and where rows have no padding on into the rows that follow; all NaN where the record says that a NaN was lost.
     ///
     /// # Panics
     /// As an index: if there is no such row, or the row has no such columns.
@@ -43,6 +67,18 @@ impl<'a> Input<'a> {
         rows::decode(&self.layout, self.words, row, col, out);
         if self.scales.as_ref().is_some_and(Scales::lost_nan) {
             out.fill(f32::NAN);
+        }
+    }
+
+    /// [`codes`](Self::codes) of whole rows from `row` on, as many as fill `out`.
+    ///
+    /// # Panics
+    /// As there.
+    pub(crate) fn code_rows(&self, row: usize, out: &mut [f32]) {
+        let run = if self.layout.is_dense() { out.len().max(1) } else { self.layout.cols() as usize };
+        let rows = run / self.layout.cols() as usize;
+        for (row, out) in (row..).step_by(rows.max(1)).zip(out.chunks_mut(run)) {
+            self.codes(row, 0, out);
         }
     }
 

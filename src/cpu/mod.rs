@@ -1,5 +1,7 @@
 //! The CPU backend: what its kernels share. Kernels themselves stand beside their operation in [`crate::ops`].
 
+use crate::tensor::Layout;
+
 mod args;
 mod exp;
 mod input;
@@ -7,17 +9,32 @@ mod product;
 mod store;
 mod threads;
 
+pub(crate) use crate::trusted::{Loop, vector};
 pub use args::{Bytes, HostArgs};
 pub(crate) use exp::exp;
 pub use input::Input;
-pub(crate) use product::product;
-pub(crate) use store::{amax, store_by, write_raising};
+pub(crate) use product::{Matrix, product};
+pub(crate) use store::{amax, fill_blocks, store_by, write_blocks, write_raising};
 pub use store::{store, write};
 pub use threads::Threads;
+
+/// The same tensors with rows joined, as many as make a long row of each, where nothing tells rows apart: neither padding nor
+/// scales. For what is computed element by element.
+pub(crate) fn long_rows<const N: usize>(all: [Layout; N]) -> [Layout; N] {
+    /// Numbers of a row: few enough for the nearest cache.
+    const LONG: u32 = 4096;
+    let (rows, cols) = (all[0].rows(), all[0].cols());
+    let most = (LONG / cols).clamp(1, rows);
+    let Some(joined) = (2..=most).rev().find(|n| rows.is_multiple_of(*n)) else { return all };
+    // A layout whose rows cannot be joined says so.
+    let long = all.iter().map(|l| l.reshape([rows / joined, cols * joined])).collect::<Result<Vec<_>, _>>();
+    long.ok().and_then(|long| long.try_into().ok()).unwrap_or(all)
+}
 
 /// Bits of |v| as the running maxima take them: subnormals count as zero, every NaN is the quiet one.
 ///
 /// As integers, finite < Inf < NaN: no comparison of floats is needed, and none may lose a NaN.
+#[inline(always)]
 pub fn magnitude(v: f32) -> u32 {
     match v.to_bits() & 0x7FFF_FFFF {
         0..0x0080_0000 => 0,
@@ -26,7 +43,63 @@ pub fn magnitude(v: f32) -> u32 {
     }
 }
 
+/// The largest [`magnitude`] of all.
+pub(crate) fn largest(v: &[f32]) -> u32 {
+    struct Largest<'a>(&'a [f32]);
+
+    impl Loop for Largest<'_> {
+        type Output = u32;
+
+        #[inline(always)]
+        fn run(self) -> u32 {
+            self.0.iter().fold(0, |most, v| most.max(magnitude(*v)))
+        }
+    }
+    vector(Largest(v))
+}
+
+/// Multiplies all by `inv_scale` as [`scaled`] does.
+pub(crate) fn scale_all(v: &mut [f32], inv_scale: f32) {
+    struct Scale<'a>(&'a mut [f32], f32);
+
+    impl Loop for Scale<'_> {
+        type Output = ();
+
+        #[inline(always)]
+        fn run(self) {
+            let Self(v, inv_scale) = self;
+            v.iter_mut().for_each(|v| *v = scaled(*v, inv_scale));
+        }
+    }
+    vector(Scale(v, inv_scale));
+}
+
+/// Finishes sums, column by column: v · factor, one rounding, and no product of scales that leaves the range of f32 on the way;
+/// then + bias.
+pub(crate) fn finish(v: &mut [f32], factor: f64, factors: Option<&[f64]>, bias: Option<&[f32]>) {
+    struct Finish<'a>(&'a mut [f32], f64, Option<&'a [f64]>, Option<&'a [f32]>);
+
+    impl Loop for Finish<'_> {
+        type Output = ();
+
+        #[inline(always)]
+        fn run(self) {
+            let Self(v, factor, factors, bias) = self;
+            match factors {
+                Some(f) => v.iter_mut().zip(f).for_each(|(v, f)| *v = (f64::from(*v) * (factor * f)) as f32),
+                None if factor != 1.0 => v.iter_mut().for_each(|v| *v = (f64::from(*v) * factor) as f32),
+                None => {}
+            }
+            if let Some(bias) = bias {
+                v.iter_mut().zip(bias).for_each(|(v, bias)| *v += bias);
+            }
+        }
+    }
+    vector(Finish(v, factor, factors, bias));
+}
+
 /// v × inv_scale with subnormal v as zero, sign kept: what a GPU that flushes subnormals computes.
+#[inline(always)]
 pub fn scaled(v: f32, inv_scale: f32) -> f32 {
     let kept = if v.abs() < f32::MIN_POSITIVE { 0.0f32.copysign(v) } else { v };
     let product = kept * inv_scale;

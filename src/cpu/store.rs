@@ -1,11 +1,15 @@
 //! How CPU kernels end: rows of real numbers become a tensor, and their amax is found.
 
-use super::{HostArgs, Threads, magnitude, scaled};
+use super::{HostArgs, Loop, Threads, largest, scale_all, vector};
 use crate::{
-    dtype::Overflow,
+    dtype::{Format, Overflow},
     scale::{GroupMap, Scales, flags},
     tensor::{DType, Layout, Operand, rows, scales, values},
 };
+use std::ops::Range;
+
+/// Numbers that are encoded at once, at most, where rows are short: they stay in the nearest cache.
+const RUN: usize = 4096;
 
 /// Writes the operand `out`, all rows that `fill` makes. Where it is 8-bit, its scales are given, and amax and flags of
 /// its record are kept.
@@ -42,6 +46,47 @@ pub(crate) fn write_raising(
     record.copy_from_slice(s.words());
 }
 
+/// As [`write`], of blocks: ranges of rows that follow one another and are all rows together. `fill` makes the numbers of one.
+pub(crate) fn write_blocks(
+    out: &Operand,
+    args: &mut HostArgs<'_>,
+    threads: Threads,
+    blocks: &[Range<usize>],
+    fill: impl Fn(&Range<usize>, &mut [f32]) + Sync + Send,
+) {
+    let (layout, cols) = (&out.layout, out.layout.cols() as usize);
+    if layout.element().dtype() == DType::F32 && layout.is_dense() {
+        // Made where they stay.
+        return fill_blocks(
+            bytemuck::cast_slice_mut(args.write(values(out.role))),
+            cols,
+            threads,
+            blocks,
+            fill,
+        );
+    }
+    let mut numbers = vec![0.0; layout.elements() as usize];
+    fill_blocks(&mut numbers, cols, threads, blocks, fill);
+    write(out, args, threads, |row, v| v.copy_from_slice(&numbers[row * cols..][..cols]));
+}
+
+/// Fills dense rows of `cols` numbers, block by block.
+pub(crate) fn fill_blocks(
+    mut numbers: &mut [f32],
+    cols: usize,
+    threads: Threads,
+    blocks: &[Range<usize>],
+    fill: impl Fn(&Range<usize>, &mut [f32]) + Sync + Send,
+) {
+    let mut parts = vec![];
+    for rows in blocks {
+        let (part, rest) = numbers.split_at_mut(rows.len() * cols);
+        parts.push((rows, part));
+        numbers = rest;
+    }
+    threads.for_each(parts, |(rows, part)| fill(rows, part));
+}
+
 /// Takes the magnitude of every number into the running maxima of `s`, whose groups `map` finds; `fill` makes one row
 /// of real numbers.
 pub(crate) fn amax(
@@ -62,7 +107,7 @@ pub(crate) fn amax(
         for row in first..(first + piece).min(rows) {
             fill(row, &mut v);
             for (col, v) in (0..).step_by(stretch).zip(v.chunks(stretch)) {
-                mine.see(map.group(row, col), v.iter().map(|v| magnitude(*v)).max().unwrap_or(0));
+                mine.see(map.group(row, col), largest(v));
             }
         }
         mine
@@ -88,7 +133,8 @@ pub fn store(
     store_by(out, words, scales, threads, fill, |_, v, words| rows::encode(dtype, overflow, v, words));
 }
 
-/// The same; `encode` makes words, padding included, of the numbers of one row, which are scaled already.
+/// The same; `encode` makes words, the last filled up with zeros, of the numbers of a row and those that follow it, which are scaled
+/// already.
 pub(crate) fn store_by(
     out: &Layout,
     words: &mut [u32],
@@ -97,39 +143,59 @@ pub(crate) fn store_by(
     fill: impl Fn(usize, &mut [f32]) + Sync + Send,
     encode: impl Fn(usize, &[f32], &mut [u32]) + Sync + Send,
 ) {
-    let dtype = out.element().dtype();
+    let (dtype, cols) = (out.element().dtype(), out.cols() as usize);
     let coded = scales.as_deref().map(|s| (s, s.granularity().map(out.shape())));
     let piece = threads.piece(out.rows() as usize, 1);
+    // Rows without scales of their own are encoded as one.
+    let joined = coded.is_none_or(|(s, _)| s.groups() == 1);
+    let run = if joined { (RUN / cols).clamp(1, piece) } else { 1 };
+    let row_bytes = cols * dtype.bytes() as usize;
     let pieces = words.chunks_mut(piece * out.row_words()).enumerate();
     let nan = threads.for_each(pieces, |(i, words)| {
-        let mut v = vec![0.0; out.cols() as usize];
+        let mut all = vec![0.0; if dtype == DType::F32 { 0 } else { run * cols }];
+        let mut dense = vec![0u32; if out.is_dense() { 0 } else { (run * row_bytes).div_ceil(4) }];
         let mut nan = false;
-        for (j, words) in words.chunks_exact_mut(out.row_words()).enumerate() {
-            let row = i * piece + j;
+        for (j, words) in words.chunks_mut(run * out.row_words()).enumerate() {
+            let first = i * piece + j * run;
             if dtype == DType::F32 {
-                // Made where it stays.
-                let (v, padding) = bytemuck::cast_slice_mut(words).split_at_mut(v.len());
-                fill(row, v);
-                padding.fill(0.0);
+                // Made where they stay.
+                for (row, words) in (first..).zip(words.chunks_exact_mut(out.row_words())) {
+                    let (v, padding) = bytemuck::cast_slice_mut(words).split_at_mut(cols);
+                    fill(row, v);
+                    padding.fill(0.0);
+                }
                 continue;
             }
-            fill(row, &mut v);
+            let v = &mut all[..words.len() / out.row_words() * cols];
+            for (row, v) in (first..).zip(v.chunks_exact_mut(cols)) {
+                fill(row, v);
+            }
             if let Some((s, map)) = coded {
                 let stretch = map.col_stride as usize;
                 for (col, v) in (0..).step_by(stretch).zip(v.chunks_mut(stretch)) {
-                    let inv_scale = s.inv_scale_of(map.group(row, col));
-                    v.iter_mut().for_each(|v| *v = scaled(*v, inv_scale));
+                    let inv_scale = s.inv_scale_of(map.group(first, col));
+                    scale_all(v, inv_scale);
                 }
             }
-            encode(row, &v, words);
+            if out.is_dense() {
+                encode(first, v, words);
+            } else {
+                encode(first, v, &mut dense[..(v.len() * dtype.bytes() as usize).div_ceil(4)]);
+                let rows = bytemuck::cast_slice::<u32, u8>(&dense).chunks_exact(row_bytes);
+                for (words, row) in words.chunks_exact_mut(out.row_words()).zip(rows) {
+                    let (to, padding) = bytemuck::cast_slice_mut(words).split_at_mut(row_bytes);
+                    to.copy_from_slice(row);
+                    padding.fill(0);
+                }
+            }
             if let Some(f) = dtype.format() {
                 if !f.has_nan() {
                     nan |= v.iter().fold(false, |nan, v| nan | v.is_nan());
                     continue;
                 }
-                let codes = &bytemuck::cast_slice::<u32, u8>(words)[..v.len()];
-                // No early end, so that it is vector code.
-                nan |= codes.iter().fold(false, |nan, &c| nan | f.is_nan(c));
+                let codes =
+                    &bytemuck::cast_slice::<u32, u8>(if out.is_dense() { words } else { &dense })[..v.len()];
+                nan |= vector(AnyNan(f, codes));
             }
         }
         nan
@@ -139,5 +205,18 @@ pub(crate) fn store_by(
     {
         let has_nan = dtype.format().is_none_or(|f| f.has_nan());
         s.raise(flags::HAS_NAN | if has_nan { 0 } else { flags::LOST_NAN });
+    }
+}
+
+/// Whether any code is NaN.
+struct AnyNan<'a>(Format, &'a [u8]);
+
+impl Loop for AnyNan<'_> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn run(self) -> bool {
+        // No early end, so that it is vector code.
+        self.1.iter().fold(false, |nan, &c| nan | self.0.is_nan(c))
     }
 }

@@ -1,5 +1,10 @@
 //! How many threads a CPU kernel may use.
 
+use crate::ops::Cost;
+
+/// Operations and bytes that take about as long as waking a thread, ten microseconds.
+const GRAIN: u64 = 1 << 16;
+
 /// How many threads a CPU kernel may use at once; the caller's choice, 1 at least.
 ///
 /// Work runs on rayon's pool, in at most this many pieces at a time. On wasm there is one thread.
@@ -25,6 +30,12 @@ impl Threads {
         self.0
     }
 
+    /// No more than are worth waking for so much work: every one has [`GRAIN`] operations or bytes at least.
+    pub(crate) fn for_cost(self, cost: Cost) -> Self {
+        let most = cost.flops.saturating_add(cost.bytes) / GRAIN;
+        Self::new(usize::try_from(most).map_or(self.0, |most| self.0.min(most)))
+    }
+
     /// Length of the pieces that cut `len` into at most this many, each a multiple of `step`.
     pub(crate) fn piece(self, len: usize, step: usize) -> usize {
         len.div_ceil(self.0).next_multiple_of(step).max(1)
@@ -41,6 +52,15 @@ impl Threads {
         (side(down), side(across))
     }
 
+    /// Runs `f` where [`for_each`](Self::for_each) finds other threads at the least cost.
+    pub(crate) fn within<R: Send>(self, f: impl FnOnce() -> R + Send) -> R {
+        #[cfg(not(target_arch = "wasm32"))]
+        if self.0 > 1 {
+            return rayon::scope(|_| f());
+        }
+        f()
+    }
+
     /// Runs `f` on every item; the results are in order. Items go to at most this many threads in equal shares.
     pub(crate) fn for_each<T: Send, R: Send>(
         self,
@@ -49,18 +69,24 @@ impl Threads {
     ) -> Vec<R> {
         #[cfg(not(target_arch = "wasm32"))]
         if self.0 > 1 {
-            use rayon::iter::{IntoParallelIterator, ParallelIterator};
             let mut items: Vec<T> = items.into_iter().collect();
             let share = items.len().div_ceil(self.0).max(1);
             let mut shares = vec![];
             while items.len() > share {
                 let rest = items.split_off(share);
-                shares.push(std::mem::replace(&mut items, rest));
+                shares.push((std::mem::replace(&mut items, rest), vec![]));
             }
-            shares.push(items);
-            let done: Vec<Vec<R>> =
-                shares.into_par_iter().map(|share| share.into_iter().map(&f).collect()).collect();
-            return done.into_iter().flatten().collect();
+            shares.push((items, vec![]));
+            let run = |(items, done): &mut (Vec<T>, Vec<R>)| {
+                *done = std::mem::take(items).into_iter().map(&f).collect();
+            };
+            let (first, rest) = shares.split_first_mut().expect("one at least");
+            // The caller's thread takes a share too: one less to wake.
+            rayon::in_place_scope(|scope| {
+                rest.iter_mut().for_each(|share| scope.spawn(|_| run(share)));
+                run(first);
+            });
+            return shares.into_iter().flat_map(|share| share.1).collect();
         }
         items.into_iter().map(f).collect()
     }

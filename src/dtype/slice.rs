@@ -4,6 +4,7 @@ use half::{bf16, f16};
 
 use super::encoder::{Encoder, widen_f16};
 use super::format::{Format, Overflow};
+use crate::trusted::{Loop, vector};
 
 /// Two buffers that belong together differ in length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -23,18 +24,36 @@ impl LengthError {
     }
 }
 
-/// Applies `f` to each element, sixteen at a time so that a compiler fills whole vectors of codes.
+/// Applies `f` to each element, in vector code.
 fn convert<A: Copy, B>(input: &[A], out: &mut [B], f: impl Fn(A) -> B + Copy) -> Result<(), LengthError> {
     LengthError::check("output slice", input.len(), out.len())?;
-    let (inputs, input_tail) = input.as_chunks::<16>();
-    let (outs, out_tail) = out.as_chunks_mut::<16>();
-    for (out, input) in outs.iter_mut().zip(inputs) {
-        *out = input.map(f);
-    }
-    for (out, &input) in out_tail.iter_mut().zip(input_tail) {
-        *out = f(input);
-    }
+    vector(Convert { input, out, f });
     Ok(())
+}
+
+struct Convert<'a, A, B, F> {
+    input: &'a [A],
+    out: &'a mut [B],
+    f: F,
+}
+
+impl<A: Copy, B, F: Fn(A) -> B> Loop for Convert<'_, A, B, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        // Sixteen at a time, so that a compiler fills whole vectors of codes.
+        let (inputs, input_tail) = self.input.as_chunks::<16>();
+        let (outs, out_tail) = self.out.as_chunks_mut::<16>();
+        for (out, input) in outs.iter_mut().zip(inputs) {
+            for (out, input) in out.iter_mut().zip(input) {
+                *out = (self.f)(*input);
+            }
+        }
+        for (out, input) in out_tail.iter_mut().zip(input_tail) {
+            *out = (self.f)(*input);
+        }
+    }
 }
 
 /// Looks each code up: faster than computing its value, and exact by construction.

@@ -2,6 +2,7 @@
 //! for the GPU.
 
 use super::Real;
+use crate::cpu::{Loop, exp, vector};
 
 /// The function at the end of an epilogue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
@@ -62,22 +63,16 @@ impl Activation {
     }
 
     /// In f32. NaN stays NaN.
+    #[inline(always)]
     pub fn apply(self, v: f32) -> f32 {
-        match self {
+        let done = match self {
             Self::None => v,
-            // Not f32::max, which would lose a NaN.
-            Self::Relu => {
-                if v <= 0.0 {
-                    0.0
-                } else {
-                    v
-                }
-            }
+            Self::Relu => relu(v),
             Self::Relu6 => {
                 if v >= 6.0 {
                     6.0
                 } else {
-                    Self::Relu.apply(v)
+                    relu(v)
                 }
             }
             Self::Gelu => {
@@ -86,7 +81,7 @@ impl Activation {
                 let p = t
                     * (0.254_829_6
                         + t * (-0.284_496_72 + t * (1.421_413_8 + t * (-1.453_152_1 + t * 1.061_405_4))));
-                Self::Relu.apply(v) - 0.5 * x * p * (-0.5 * x * x).exp()
+                relu(v) - 0.5 * x * p * exp(-0.5 * x * x)
             }
             Self::GeluTanh => {
                 let x = v.clamp(-1e6, 1e6);
@@ -94,26 +89,45 @@ impl Activation {
             }
             Self::Silu => gate(v, v),
             Self::Sigmoid => {
-                let e = (-v.abs()).exp();
-                if v >= 0.0 { 1.0 / (1.0 + e) } else { e / (1.0 + e) }
+                let e = exp(-v.abs());
+                (if v >= 0.0 { 1.0 } else { e }) / (1.0 + e)
             }
             Self::Tanh => {
                 let (x, square) = (v.abs(), v * v);
-                if x < 0.625 {
-                    v + v * square * TANH.into_iter().fold(0.0, |p, c| p * square + c)
-                } else {
-                    let e = (-2.0 * x).exp();
-                    (1.0 - 2.0 * e / (1.0 + e)).copysign(v)
-                }
+                let near = v + v * square * TANH.into_iter().fold(0.0, |p, c| p * square + c);
+                let e = exp(-2.0 * x);
+                let far = (1.0 - 2.0 * e / (1.0 + e)).copysign(v);
+                if x < 0.625 { near } else { far }
             }
-        }
+        };
+        // No branch above looks for NaN, so that all is vector code.
+        if v.is_nan() { v } else { done }
     }
 
     /// Of all of them.
     pub(crate) fn apply_all(self, v: &mut [f32]) {
-        if self != Self::None {
-            v.iter_mut().for_each(|v| *v = self.apply(*v));
+        // The function is chosen once, outside the loop.
+        macro_rules! each {
+            ($($of:ident)*) => {
+                match self {
+                    Self::None => {}
+                    $(Self::$of => {
+                        struct All<'a>(&'a mut [f32]);
+
+                        impl Loop for All<'_> {
+                            type Output = ();
+
+                            #[inline(always)]
+                            fn run(self) {
+                                self.0.iter_mut().for_each(|v| *v = Activation::$of.apply(*v));
+                            }
+                        }
+                        vector(All(v));
+                    })*
+                }
+            };
         }
+        each!(Relu Relu6 Gelu GeluTanh Silu Sigmoid Tanh);
     }
 
     /// Over [`Real`].
@@ -156,9 +170,16 @@ impl Activation {
     }
 }
 
+/// max(v, 0); not `f32::max`, which would lose a NaN.
+#[inline(always)]
+fn relu(v: f32) -> f32 {
+    if v <= 0.0 { 0.0 } else { v }
+}
+
 /// v · sigmoid(u), exponentials only of numbers ≤ 0; −0, the limit, where sigmoid vanishes, at v = −∞ too.
+#[inline(always)]
 fn gate(v: f32, u: f32) -> f32 {
-    let e = (-u.abs()).exp();
+    let e = exp(-u.abs());
     let s = if u >= 0.0 { 1.0 } else { e } / (1.0 + e);
     if s == 0.0 { -0.0 } else { v * s }
 }

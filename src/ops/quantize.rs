@@ -331,6 +331,7 @@ fn derive(out: &Layout, format: Format, caps: &Capabilities) -> Stage {
 
 fn run(o: &Quantize, args: &mut HostArgs<'_>, threads: Threads) {
     let (x, out) = layouts(o);
+    let [x, out] = cpu::long_rows([x, out]);
     let (words, codes, record) =
         (args.read(values("x")), args.write(values("out")), args.write(scales("out")));
     let (mut s, map) = (out.scales(record), out.group_map());
@@ -347,7 +348,7 @@ fn run(o: &Quantize, args: &mut HostArgs<'_>, threads: Threads) {
             let random = Philox::from_words([seed[0], seed[1], seed[2], seed[3]]);
             let encode = |row: usize, v: &[f32], words: &mut [u32]| {
                 let (codes, padding) = bytemuck::cast_slice_mut::<u32, u8>(words).split_at_mut(v.len());
-                let first = row as u64 * v.len() as u64;
+                let first = row as u64 * u64::from(out.cols());
                 dtype::encode_slice_stochastic(o.format, o.overflow, random, first, v, codes)
                     .expect("equal lengths");
                 padding.fill(0);

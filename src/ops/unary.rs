@@ -297,7 +297,8 @@ fn schedule(o: &Unary, _: &Tuning, caps: &Capabilities) -> Schedule {
 }
 
 fn run(o: &Unary, args: &mut HostArgs<'_>, threads: Threads) {
-    let [x, out] = o.operands().expect("validated").try_into().expect("two operands");
+    let [mut x, mut out] = <[Operand; 2]>::try_from(o.operands().expect("validated")).expect("two operands");
+    [x.layout, out.layout] = cpu::long_rows([x.layout, out.layout]);
     let x = cpu::Input::new(&x, args);
     cpu::write(&out, args, threads, |row, v| {
         x.numbers(row, 0, v);

@@ -195,6 +195,11 @@ impl Layout {
         (self.row_bytes() / u64::from(4 * self.element.dtype().bytes())) as u32
     }
 
+    /// Whether rows have no padding.
+    pub(crate) fn is_dense(&self) -> bool {
+        self.row_bytes() == u64::from(self.cols()) * u64::from(self.element.dtype().bytes())
+    }
+
     /// Words from one row to the next.
     pub(crate) fn row_words(&self) -> usize {
         (self.row_bytes() / 4) as usize
@@ -238,8 +243,7 @@ impl Layout {
     /// that are not per tensor, or per token of rows that stay. As [`Layout::new`].
     pub fn reshape(&self, shape: impl Into<Vec<u32>>) -> Result<Self, TensorError> {
         let to = Self::new(shape, self.element)?;
-        let dense = |l: &Self| l.row_bytes() == u64::from(l.cols()) * u64::from(l.element.dtype().bytes());
-        let alike = to.cols() == self.cols() || (dense(&to) && dense(self));
+        let alike = to.cols() == self.cols() || (to.is_dense() && self.is_dense());
         let scaled = match self.element.scaling() {
             None | Some(Granularity::PerTensor) => true,
             Some(Granularity::PerToken) => to.cols() == self.cols(),

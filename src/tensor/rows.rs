@@ -4,13 +4,14 @@ use super::{DType, Layout};
 use crate::dtype::{self, Overflow};
 use half::{bf16, f16, slice::HalfFloatSliceExt};
 
-/// Numbers of row `row`, decoded; scales are not applied. `out` takes `out.len()` of them, from column `col` on.
+/// Numbers of row `row`, decoded; scales are not applied. `out` takes `out.len()` of them, from column `col` on; where rows
+/// have no padding, on into the rows that follow.
 ///
 /// # Panics
 /// As an index: if `words` has no such row, or the row no such columns.
 pub fn decode(layout: &Layout, words: &[u32], row: usize, col: usize, out: &mut [f32]) {
     let start = row * layout.row_words();
-    let row = &words[start..start + layout.row_words()];
+    let row = if layout.is_dense() { &words[start..] } else { &words[start..start + layout.row_words()] };
     let n = out.len();
     match layout.element().dtype() {
         DType::F32 => out.copy_from_slice(&bytemuck::cast_slice::<u32, f32>(row)[col..col + n]),

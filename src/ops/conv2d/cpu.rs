@@ -1,214 +1,348 @@
-//! Convolution on the CPU: patches copied in blocks that fit the cache, then the product; one channel at a time
-//! (depthwise) straight from the image.
+//! Convolution on the CPU: some lines of an image at a time, so that what is decoded stays in the cache; their patches
+//! copied and multiplied, or where a kernel sees one channel of many (depthwise) straight from the image.
 
-use super::{Conv2d, Images};
+use super::{Conv2d, Images, pointwise};
 use crate::{
-    cpu::{self, HostArgs, Input, Threads},
+    cpu::{self, HostArgs, Input, Loop, Matrix, Threads, vector},
     ops::{
         Operation,
-        gemm::cpu::{Lines, multiply},
+        gemm::cpu::{self as gemm, Lines, Room, multiply},
     },
-    tensor::Operand,
+    tensor::{Operand, Slot},
 };
+use std::{borrow::Cow, ops::Range};
 
-/// Output pixels whose patches are copied at once, at most: with a panel of the product they fit the cache.
-const BLOCK: usize = 256;
-
-/// Images as dense rows of channels, decoded once: every pixel is met by many taps.
-struct Pixels {
-    numbers: Vec<f32>,
-    channels: usize,
-}
-
-impl Pixels {
-    /// All numbers of an operand, scaled or as codes.
-    fn new(input: &Input<'_>, images: Images, scaled: bool, threads: Threads) -> Self {
-        let (rows, cols) = (input.layout().rows() as usize, input.layout().cols() as usize);
-        let mut numbers = vec![0.0; rows * cols];
-        let piece = threads.piece(rows, 1);
-        threads.for_each(numbers.chunks_mut(piece * cols).enumerate(), |(i, v)| {
-            for (row, v) in (i * piece..).zip(v.chunks_exact_mut(cols)) {
-                if scaled { input.numbers(row, 0, v) } else { input.codes(row, 0, v) }
-            }
-        });
-        let shape = input.layout().shape();
-        match images {
-            Images::Nhwc => Self { numbers, channels: cols },
-            Images::Nchw => {
-                let [batch, channels, h, w] = [shape[0], shape[1], shape[2], shape[3]];
-                Self { numbers: images.last(&numbers, batch, [h, w], channels), channels: channels as usize }
-            }
-        }
-    }
-
-    fn pixel(&self, i: usize) -> &[f32] {
-        &self.numbers[i * self.channels..][..self.channels]
-    }
-}
-
-/// What taps meet.
-struct Geometry<'o> {
-    o: &'o Conv2d,
-    out: [usize; 2],
-}
-
-impl Geometry<'_> {
-    /// The pixel of the input that an output pixel meets at a tap, if it lies within the image.
-    fn pixel(&self, out_pixel: usize, tap: usize) -> Option<usize> {
-        let (o, [p, q]) = (self.o, self.out);
-        let (line, x) = (out_pixel / q, out_pixel % q);
-        let (image, y) = (line / p, line % p);
-        let (r, s) = (tap / o.kernel[1] as usize, tap % o.kernel[1] as usize);
-        let at = |i: usize, out: usize, tap: usize, extent: u32| {
-            let place = out * o.stride[i] as usize + tap * o.dilation[i] as usize;
-            place.checked_sub(o.padding[i] as usize).filter(|&at| at < extent as usize)
-        };
-        let (y, x) = (at(0, y, r, o.height)?, at(1, x, s, o.width)?);
-        Some((image * o.height as usize + y) * o.width as usize + x)
-    }
-}
-
-/// Patches as lines: tap by tap the channels of a group.
-struct Patches<'a> {
-    pixels: &'a Pixels,
-    geometry: &'a Geometry<'a>,
-    group_in: usize,
-}
-
-impl Lines for Patches<'_> {
-    fn decode(&self, group: usize, line: usize, first: usize, depth: usize, out: &mut [f32]) {
-        let n = self.group_in;
-        for (line, out) in (line..).zip(out.chunks_exact_mut(depth)) {
-            let mut k = first;
-            let mut rest = out;
-            while !rest.is_empty() {
-                let (tap, c) = (k / n, k % n);
-                let (here, after) = rest.split_at_mut((n - c).min(rest.len()));
-                match self.geometry.pixel(line, tap) {
-                    Some(pixel) => {
-                        here.copy_from_slice(&self.pixels.pixel(pixel)[group * n + c..][..here.len()])
-                    }
-                    None => here.fill(0.0),
-                }
-                k += here.len();
-                rest = after;
-            }
-        }
-    }
-}
-
-/// Weights as lines: a kernel each.
-struct Kernels<'a> {
-    input: &'a Input<'a>,
-    taps: usize,
-    group_in: usize,
-    group_out: usize,
-    /// Whether output channels are innermost.
-    one_channel: bool,
-}
-
-impl Lines for Kernels<'_> {
-    fn decode(&self, group: usize, line: usize, first: usize, depth: usize, out: &mut [f32]) {
-        let n = self.group_in;
-        let line = group * self.group_out + line;
-        if self.one_channel {
-            let mut row = vec![0.0; out.len() / depth];
-            for k in 0..depth {
-                self.input.codes(first + k, line, &mut row);
-                for (out, v) in out.chunks_exact_mut(depth).zip(&row) {
-                    out[k] = *v;
-                }
-            }
-            return;
-        }
-        for (line, out) in (line..).zip(out.chunks_exact_mut(depth)) {
-            let mut k = first;
-            let mut rest = out;
-            while !rest.is_empty() {
-                let (here, after) = rest.split_at_mut((n - k % n).min(rest.len()));
-                self.input.codes(line * self.taps + k / n, k % n, here);
-                k += here.len();
-                rest = after;
-            }
-        }
-    }
-}
-
-/// What happens to a sum.
-struct Epilogue<'o> {
-    o: &'o Conv2d,
-    /// By output channel; s_x · s_w, where there are scales.
-    factors: Option<Vec<f64>>,
-    bias: Option<Vec<f32>>,
-    residual: Option<Pixels>,
-}
-
-impl Epilogue<'_> {
-    /// Sums of one output pixel, channels from `first` on.
-    fn apply(&self, pixel: usize, first: usize, v: &mut [f32]) {
-        if let Some(f) = &self.factors {
-            // One rounding, and no product of scales that leaves the range of f32 on the way.
-            v.iter_mut().zip(&f[first..]).for_each(|(v, f)| *v = (f64::from(*v) * f) as f32);
-        }
-        if let Some(bias) = &self.bias {
-            v.iter_mut().zip(&bias[first..]).for_each(|(v, bias)| *v += bias);
-        }
-        if let Some(residual) = &self.residual {
-            v.iter_mut().zip(&residual.pixel(pixel)[first..]).for_each(|(v, add)| *v += add);
-        }
-        if self.o.activation != crate::ops::Activation::None {
-            v.iter_mut().for_each(|v| *v = self.o.activation.apply(*v));
-        }
-    }
-}
-
-fn operand<'o>(operands: &'o [Operand], role: &str) -> &'o Operand {
-    operands.iter().find(|o| o.role == role).expect("an operand of conv2d")
-}
+/// Output pixels that are computed together, about: their part of the image fits the cache.
+const BLOCK: usize = 1024;
+/// Output pixels whose patches are copied at once: with a panel of the product they fit the cache.
+const PATCHES: usize = 128;
 
 pub(super) fn run(o: &Conv2d, args: &mut HostArgs<'_>, threads: Threads) {
+    if let Some(product) = pointwise::as_gemm(o) {
+        args.rebind(|slot| match slot {
+            Slot::Of("x", part) => Slot::Of("a", part),
+            Slot::Of("w", part) => Slot::Of("b", part),
+            other => other,
+        });
+        return gemm::run(&product, args, threads);
+    }
     let operands = o.operands().expect("validated");
     let input = |role| Input::new(operand(&operands, role), args);
     let (x, w) = (input("x"), input("w"));
-    let k = o.out_channels as usize;
-    let pixels = Pixels::new(&x, o.x_images, false, threads);
-    let geometry = Geometry { o, out: o.out_size().map(|d| d as usize) };
+    let [p, q] = o.out_size().map(|d| d as usize);
+    let (k, images) = (o.out_channels as usize, o.batch as usize);
+    let convolution = Convolution { o, out: [p, q], kernels: Kernels::new(o, &w), x: &x };
     let epilogue = Epilogue {
-        o,
         factors: factors(o, &x, &w),
         bias: o.bias.map(|_| {
             let mut bias = vec![0.0; k];
             input("bias").codes(0, 0, &mut bias);
             bias
         }),
-        residual: o.residual.map(|_| Pixels::new(&input("residual"), o.out_images, true, threads)),
+        residual: o.residual.map(|_| Residual::new(o, input("residual"))),
     };
-    let count = o.batch as usize * geometry.out[0] * geometry.out[1];
-    let direct = o.sees_one_channel() && o.groups > 1;
-    // Blocks of output pixels, every channel of each; enough of them for all threads.
-    let block = count.div_ceil(threads.get()).min(BLOCK);
-    let blocks: Vec<Vec<f32>> = threads.for_each((0..count).step_by(block), |first| {
-        let rows = block.min(count - first);
-        let mut out = if direct {
-            depthwise(o, &geometry, &pixels, &w, first, rows)
-        } else {
-            grouped(o, &geometry, &pixels, &w, first, rows)
+    // Lines of the output that are a block: enough blocks for all threads.
+    let lines = (BLOCK / q).min(p.div_ceil(threads.get().div_ceil(images))).max(1);
+    let blocks = (0..images).flat_map(|image| {
+        (0..p).step_by(lines).map(move |y| (image * p + y) * q..(image * p + (y + lines).min(p)) * q)
+    });
+    let blocks: Vec<Range<usize>> = blocks.collect();
+    let fill = |pixels: &Range<usize>, v: &mut [f32]| {
+        convolution.sums(pixels, v);
+        for (pixel, v) in pixels.clone().zip(v.chunks_exact_mut(k)) {
+            epilogue.apply(pixel, v);
+        }
+        o.activation.apply_all(v);
+    };
+    let out = operand(&operands, "out");
+    if o.out_images == Images::Nhwc {
+        return cpu::write_blocks(out, args, threads, &blocks, fill);
+    }
+    let mut numbers = vec![0.0; images * p * q * k];
+    cpu::fill_blocks(&mut numbers, k, threads, &blocks, fill);
+    // Rows are those of an image's channels.
+    cpu::write(out, args, threads, |row, v| {
+        let (image, channel, y) = (row / p / k, row / p % k, row % p);
+        let line = &numbers[(image * p + y) * q * k..];
+        v.iter_mut().zip(line.iter().skip(channel).step_by(k)).for_each(|(v, number)| *v = *number);
+    });
+}
+
+fn operand<'o>(operands: &'o [Operand], role: &str) -> &'o Operand {
+    operands.iter().find(|o| o.role == role).expect("an operand of conv2d")
+}
+
+/// Weights in f32, decoded once: those of an output channel together, or where kernels see one channel those of a tap.
+struct Kernels<'a> {
+    numbers: Cow<'a, [f32]>,
+    /// Numbers of a kernel.
+    length: usize,
+    group_out: usize,
+}
+
+impl<'a> Kernels<'a> {
+    fn new(o: &Conv2d, w: &Input<'a>) -> Self {
+        let (rows, cols) = (w.layout().rows() as usize, w.layout().cols() as usize);
+        let numbers = match w.plain().filter(|m| m.stride == cols) {
+            Some(m) => Cow::Borrowed(m.numbers),
+            None => {
+                let mut numbers = vec![0.0; rows * cols];
+                w.code_rows(0, &mut numbers);
+                Cow::Owned(numbers)
+            }
         };
-        for (pixel, v) in (first..).zip(out.chunks_exact_mut(k)) {
-            epilogue.apply(pixel, 0, v);
+        let length = (o.taps() * o.group_in()) as usize;
+        let mut kernels = Self { numbers, length, group_out: o.group_out() as usize };
+        if o.sees_one_channel() && o.groups == 1 {
+            // A product wants what one channel of the output needs together.
+            let turned = (0..rows * cols).map(|i| kernels.numbers[i % length * cols + i / length]);
+            kernels.numbers = Cow::Owned(turned.collect());
         }
-        out
-    });
-    let pixel = |i: usize| &blocks[i / block][i % block * k..][..k];
-    let [p, q] = geometry.out;
-    cpu::write(operand(&operands, "out"), args, threads, |row, v| match o.out_images {
-        Images::Nhwc => v.copy_from_slice(pixel(row)),
-        Images::Nchw => {
-            // Rows are those of an image's channels.
-            let (image, channel, y) = (row / p / k, row / p % k, row % p);
-            v.iter_mut().enumerate().for_each(|(x, v)| *v = pixel((image * p + y) * q + x)[channel]);
+        kernels
+    }
+}
+
+impl Lines for Kernels<'_> {
+    fn panel<'p>(
+        &'p self,
+        group: usize,
+        lines: Range<usize>,
+        k: Range<usize>,
+        _: &'p mut Vec<f32>,
+    ) -> Matrix<'p> {
+        let first = (group * self.group_out + lines.start) * self.length + k.start;
+        Matrix { numbers: &self.numbers[first..], stride: self.length }
+    }
+}
+
+/// A part of one image in f32: some of its lines.
+struct Window<'a> {
+    numbers: Cow<'a, [f32]>,
+    /// Numbers from pixel to pixel.
+    stride: usize,
+    lines: Range<usize>,
+}
+
+/// Where the first tap of an output pixel lies in its image; before the first line or column, it may be.
+#[derive(Clone, Copy)]
+struct Place {
+    y: isize,
+    x: isize,
+}
+
+/// What is convolved with what.
+struct Convolution<'a> {
+    o: &'a Conv2d,
+    out: [usize; 2],
+    kernels: Kernels<'a>,
+    x: &'a Input<'a>,
+}
+
+impl Convolution<'_> {
+    /// Σ x · w of pixels of one image, every channel of each.
+    fn sums(&self, pixels: &Range<usize>, out: &mut [f32]) {
+        let window = self.window(pixels);
+        if self.o.sees_one_channel() && self.o.groups > 1 {
+            return vector(Depthwise { c: self, window: &window, pixels: pixels.clone(), out });
         }
-    });
+        let (o, k) = (self.o, self.o.out_channels as usize);
+        let patches = Patches { convolution: self, window: &window, group_in: o.group_in() as usize };
+        let (length, group_out) = (self.kernels.length, o.group_out() as usize);
+        let mut room = Room::default();
+        for (first, out) in pixels.clone().step_by(PATCHES).zip(out.chunks_mut(PATCHES * k)) {
+            let rows = first..first + out.len() / k;
+            for group in 0..o.groups as usize {
+                let out = &mut out[group * group_out..];
+                let lines = (rows.clone(), 0..group_out);
+                multiply((&patches, &self.kernels), length, (group, group), lines, (out, k), &mut room);
+            }
+        }
+    }
+
+    fn place(&self, pixel: usize) -> Place {
+        let (o, [p, q]) = (self.o, self.out);
+        let at = |i: usize, at: usize| (at * o.stride[i] as usize) as isize - o.padding[i] as isize;
+        Place { y: at(0, pixel / q % p), x: at(1, pixel % q) }
+    }
+
+    /// The lines of the input that these pixels of one image see.
+    fn window(&self, pixels: &Range<usize>) -> Window<'_> {
+        let (o, x) = (self.o, self.x);
+        let [height, width, channels] = [o.height, o.width, o.channels].map(|d| d as usize);
+        let image = pixels.start / (self.out[0] * self.out[1]);
+        let reach = ((o.kernel[0] - 1) * o.dilation[0]) as isize;
+        let line = |y: isize| usize::try_from(y).unwrap_or(0).min(height);
+        let lines = line(self.place(pixels.start).y)..line(self.place(pixels.end - 1).y + reach + 1);
+        if o.x_images == Images::Nhwc
+            && let Some(m) = x.plain()
+        {
+            let first = (image * height + lines.start) * width * m.stride;
+            return Window { numbers: Cow::Borrowed(&m.numbers[first..]), stride: m.stride, lines };
+        }
+        let mut numbers = vec![0.0; lines.len() * width * channels];
+        if o.x_images == Images::Nhwc {
+            x.code_rows((image * height + lines.start) * width, &mut numbers);
+        } else {
+            let mut row = vec![0.0; width];
+            for channel in 0..channels {
+                for (i, y) in lines.clone().enumerate() {
+                    x.codes((image * channels + channel) * height + y, 0, &mut row);
+                    let to = numbers[i * width * channels..].iter_mut().skip(channel).step_by(channels);
+                    to.zip(&row).for_each(|(to, v)| *to = *v);
+                }
+            }
+        }
+        Window { numbers: Cow::Owned(numbers), stride: channels, lines }
+    }
+
+    /// Where the pixel that a place meets at a tap begins, if it lies within the image.
+    fn meets(&self, window: &Window<'_>, place: Place, [r, s]: [usize; 2]) -> Option<usize> {
+        let o = self.o;
+        let y = place.y + (r * o.dilation[0] as usize) as isize;
+        let x = place.x + (s * o.dilation[1] as usize) as isize;
+        let within = y >= 0 && y < o.height as isize && x >= 0 && x < o.width as isize;
+        within.then(|| ((y as usize - window.lines.start) * o.width as usize + x as usize) * window.stride)
+    }
+}
+
+/// Σ x · w where every output channel sees one channel: all channels of a pixel together.
+struct Depthwise<'a> {
+    c: &'a Convolution<'a>,
+    window: &'a Window<'a>,
+    pixels: Range<usize>,
+    out: &'a mut [f32],
+}
+
+impl Loop for Depthwise<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { c, window, pixels, out } = self;
+        /// Channels whose sums are kept in registers.
+        const LANES: usize = 16;
+        let (o, k) = (c.o, c.o.out_channels as usize);
+        let multiplier = o.group_out() as usize;
+        let taps = || (0..o.kernel[0] as usize).flat_map(|r| (0..o.kernel[1] as usize).map(move |s| [r, s]));
+        // Zeros beyond the edge matter only where they meet Inf or NaN.
+        let finite = c.kernels.numbers.iter().all(|w| w.is_finite());
+        let zeros = vec![0.0; o.channels as usize];
+        let mut met: Vec<(&[f32], &[f32])> = vec![];
+        for (pixel, out) in pixels.zip(out.chunks_exact_mut(k)) {
+            let place = c.place(pixel);
+            met.clear();
+            for (tap, w) in taps().zip(c.kernels.numbers.chunks_exact(k)) {
+                match c.meets(window, place, tap) {
+                    Some(first) => met.push((&window.numbers[first..][..o.channels as usize], w)),
+                    None if finite => {}
+                    None => met.push((&zeros, w)),
+                }
+            }
+            if multiplier > 1 {
+                out.fill(0.0);
+                for (x, w) in &met {
+                    let kernels = out.chunks_exact_mut(multiplier).zip(w.chunks_exact(multiplier));
+                    for ((out, w), x) in kernels.zip(*x) {
+                        out.iter_mut().zip(w).for_each(|(out, w)| *out += x * w);
+                    }
+                }
+                continue;
+            }
+            let mut channel = 0;
+            let (whole, rest) = out.as_chunks_mut::<LANES>();
+            for out in whole {
+                let mut sums = [0.0; LANES];
+                for (x, w) in &met {
+                    let pairs = x[channel..][..LANES].iter().zip(&w[channel..][..LANES]);
+                    sums.iter_mut().zip(pairs).for_each(|(sum, (x, w))| *sum += x * w);
+                }
+                *out = sums;
+                channel += LANES;
+            }
+            for (i, out) in (channel..).zip(rest) {
+                *out = met.iter().map(|(x, w)| x[i] * w[i]).sum();
+            }
+        }
+    }
+}
+
+/// Patches as lines: tap by tap the channels of a group.
+struct Patches<'a> {
+    convolution: &'a Convolution<'a>,
+    window: &'a Window<'a>,
+    group_in: usize,
+}
+
+impl Lines for Patches<'_> {
+    fn panel<'p>(
+        &'p self,
+        group: usize,
+        pixels: Range<usize>,
+        k: Range<usize>,
+        room: &'p mut Vec<f32>,
+    ) -> Matrix<'p> {
+        let (n, across) = (self.group_in, self.convolution.o.kernel[1] as usize);
+        room.resize(pixels.len() * k.len(), 0.0);
+        for (pixel, patch) in pixels.zip(room.chunks_exact_mut(k.len())) {
+            let place = self.convolution.place(pixel);
+            let (mut tap, mut channel) = (k.start / n, k.start % n);
+            let mut rest = patch;
+            while !rest.is_empty() {
+                let (here, after) = rest.split_at_mut((n - channel).min(rest.len()));
+                match self.convolution.meets(self.window, place, [tap / across, tap % across]) {
+                    Some(first) => here
+                        .copy_from_slice(&self.window.numbers[first + group * n + channel..][..here.len()]),
+                    None => here.fill(0.0),
+                }
+                (tap, channel, rest) = (tap + 1, 0, after);
+            }
+        }
+        Matrix { numbers: room, stride: k.len() }
+    }
+}
+
+/// What is added to the output.
+enum Residual<'a> {
+    /// Rows of it are those of the output's pixels.
+    Nhwc(Input<'a>),
+    /// Turned: pixel by pixel.
+    Nchw(Vec<f32>),
+}
+
+impl<'a> Residual<'a> {
+    fn new(o: &Conv2d, input: Input<'a>) -> Self {
+        if o.out_images == Images::Nhwc {
+            return Self::Nhwc(input);
+        }
+        let mut numbers = vec![0.0; input.layout().elements() as usize];
+        for (row, v) in numbers.chunks_exact_mut(input.layout().cols() as usize).enumerate() {
+            input.numbers(row, 0, v);
+        }
+        Self::Nchw(o.out_images.last(&numbers, o.batch, o.out_size(), o.out_channels))
+    }
+}
+
+/// What happens to a sum before the activation.
+struct Epilogue<'a> {
+    /// By output channel; s_x · s_w, where there are scales.
+    factors: Option<Vec<f64>>,
+    bias: Option<Vec<f32>>,
+    residual: Option<Residual<'a>>,
+}
+
+impl Epilogue<'_> {
+    /// Sums of one output pixel.
+    fn apply(&self, pixel: usize, v: &mut [f32]) {
+        cpu::finish(v, 1.0, self.factors.as_deref(), self.bias.as_deref());
+        match &self.residual {
+            Some(Residual::Nhwc(input)) => input.add(pixel, 0, v),
+            Some(Residual::Nchw(all)) => {
+                let add = &all[pixel * v.len()..];
+                v.iter_mut().zip(add).for_each(|(v, add)| *v += add);
+            }
+            None => {}
+        }
+    }
 }
 
 /// s_x · s_w of every output channel, if either is scaled.
@@ -221,69 +355,4 @@ fn factors(o: &Conv2d, x: &Input<'_>, w: &Input<'_>) -> Option<Vec<f64>> {
         w.scales().map_or(1.0, |s| f64::from(s.scale_of(if s.groups() > 1 { channel } else { 0 })))
     };
     Some((0..o.out_channels as usize).map(|channel| of_x * of_w(channel)).collect())
-}
-
-/// Sums of some output pixels, group after group by the product.
-fn grouped(
-    o: &Conv2d,
-    geometry: &Geometry<'_>,
-    pixels: &Pixels,
-    w: &Input<'_>,
-    first: usize,
-    rows: usize,
-) -> Vec<f32> {
-    let (k, taps) = (o.out_channels as usize, o.taps() as usize);
-    let (group_in, group_out) = (o.group_in() as usize, o.group_out() as usize);
-    let patches = Patches { pixels, geometry, group_in };
-    let kernels = Kernels { input: w, taps, group_in, group_out, one_channel: o.sees_one_channel() };
-    let sums = |group: usize| {
-        multiply((&patches, &kernels), taps * group_in, (group, group), (first, 0), (rows, group_out))
-    };
-    if o.groups == 1 {
-        return sums(0);
-    }
-    let mut out = vec![0.0; rows * k];
-    for group in 0..o.groups as usize {
-        for (out, sums) in out.chunks_exact_mut(k).zip(sums(group).chunks_exact(group_out)) {
-            out[group * group_out..][..group_out].copy_from_slice(sums);
-        }
-    }
-    out
-}
-
-/// Sums of some output pixels, where every output channel sees one channel: all channels of a pixel at once.
-fn depthwise(
-    o: &Conv2d,
-    geometry: &Geometry<'_>,
-    pixels: &Pixels,
-    w: &Input<'_>,
-    first: usize,
-    rows: usize,
-) -> Vec<f32> {
-    let (k, taps, multiplier) = (o.out_channels as usize, o.taps() as usize, o.group_out() as usize);
-    let mut kernels = vec![0.0; taps * k];
-    for (tap, row) in kernels.chunks_exact_mut(k).enumerate() {
-        w.codes(tap, 0, row);
-    }
-    // Zeros beyond the edge matter only where they meet Inf or NaN.
-    let finite = kernels.iter().all(|w| w.is_finite());
-    let mut out = vec![0.0; rows * k];
-    for (pixel, out) in (first..).zip(out.chunks_exact_mut(k)) {
-        for (tap, w) in kernels.chunks_exact(k).enumerate() {
-            match geometry.pixel(pixel, tap).map(|p| pixels.pixel(p)) {
-                Some(x) if multiplier == 1 => {
-                    out.iter_mut().zip(x).zip(w).for_each(|((out, x), w)| *out += x * w);
-                }
-                Some(x) => {
-                    let kernels = out.chunks_exact_mut(multiplier).zip(w.chunks_exact(multiplier));
-                    for ((out, w), x) in kernels.zip(x) {
-                        out.iter_mut().zip(w).for_each(|(out, w)| *out += x * w);
-                    }
-                }
-                None if finite => {}
-                None => out.iter_mut().zip(w).for_each(|(out, w)| *out += 0.0 * w),
-            }
-        }
-    }
-    out
 }

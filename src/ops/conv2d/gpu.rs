@@ -1,10 +1,10 @@
 //! Convolution on the GPU: an implicit product by the main loops of GEMM, or straight from storage.
 
-use super::{Conv2d, Images};
+use super::{Conv2d, Images, pointwise};
 use crate::{
     gpu::{Capabilities, DISPATCHES, Dispatch, Params, Schedule, Stage, Tuning, Usage, WINDOW, Window, bind},
     ops::{
-        Gemm, Operation, Refusal,
+        Operation, Refusal,
         binding::{self, LINEAR, StageBuilder, output_shared},
         gemm::{
             self, Scaled,
@@ -16,7 +16,6 @@ use crate::{
         permute,
         pieces::{limit, window},
     },
-    scale::Granularity,
     shader::shader,
     tensor::{Element, Layout, Part, Slot, values},
 };
@@ -279,25 +278,6 @@ fn renamed(schedule: Schedule) -> Schedule {
     })
 }
 
-/// A 1×1 kernel that meets every pixel once, as GEMM; `None` for any other.
-fn pointwise(o: &Conv2d) -> Option<Gemm> {
-    let plain = o.taps() == 1 && o.stride == [1, 1] && o.padding == [0; 4] && o.groups == 1;
-    if !plain || o.x_images == Images::Nchw || o.out_images == Images::Nchw {
-        return None;
-    }
-    // Pixels are rows, whatever image they are of.
-    let out = match o.out.scaling() {
-        Some(Granularity::PerChannel { axis: 3 }) => {
-            Element::f8(o.out.format().expect("8-bit"), Granularity::PerChannel { axis: 1 })
-        }
-        Some(Granularity::PerChannel { .. }) => return None,
-        _ => o.out,
-    };
-    let gemm = Gemm::new(o.batch * o.height * o.width, o.out_channels, o.channels).a(o.x).b(o.w);
-    let gemm = Gemm { bias: o.bias, residual: o.residual, ..gemm };
-    Some(gemm.activation(o.activation).out(out).overflow(o.overflow))
-}
-
 /// The schedule of a product; `main` makes the stage of the parts that tiles of this size cut the output into.
 fn implicit(
     o: &Conv2d,
@@ -398,14 +378,14 @@ fn turn(o: &Conv2d, out: &Layout, sums: Slot, last: &Layout, caps: &Capabilities
 }
 
 pub(super) fn register(o: &Conv2d, t: &Tuning, caps: &Capabilities) -> Schedule {
-    match pointwise(o) {
+    match pointwise::as_gemm(o) {
         Some(gemm) => renamed(gemm::gpu::register(&gemm, t, caps)),
         None => implicit(o, caps, |p, parts| p.register(t.get("THREADS"), parts, caps)),
     }
 }
 
 pub(super) fn tiled(o: &Conv2d, t: &Tuning, caps: &Capabilities) -> Schedule {
-    match pointwise(o) {
+    match pointwise::as_gemm(o) {
         Some(gemm) => renamed(gemm::gpu::tiled(&gemm, t, caps)),
         None => implicit(o, caps, |p, parts| p.tiled((t.get("BM"), t.get("BN")), parts, caps)),
     }

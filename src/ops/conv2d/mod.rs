@@ -5,6 +5,7 @@ mod cpu;
 #[cfg(feature = "gpu")]
 mod gpu;
 mod images;
+mod pointwise;
 #[cfg(test)]
 mod tests;
 

@@ -239,9 +239,7 @@ fn run(o: &Embedding, args: &mut HostArgs<'_>, threads: Threads) {
             _ => v.fill(0.0),
         }
         if let Some(residual) = &residual {
-            let mut add = vec![0.0; v.len()];
-            residual.numbers(row, 0, &mut add);
-            v.iter_mut().zip(add).for_each(|(v, add)| *v += add);
+            residual.add(row, 0, v);
         }
     });
 }

@@ -2,10 +2,11 @@
 
 use super::{Gemm, Scaled, scaled};
 use crate::{
-    cpu::{self, HostArgs, Input, Threads, product},
-    ops::{Activation, Operation},
+    cpu::{self, HostArgs, Input, Matrix, Threads, product},
+    ops::Operation,
     tensor,
 };
+use std::ops::Range;
 
 /// Rows and columns of the output that are one piece of work, at most: enough that decoding A and B again for each
 /// costs little.
@@ -16,8 +17,14 @@ const PANEL: usize = 512;
 
 /// What a product multiplies: lines along k.
 pub(in crate::ops) trait Lines: Sync {
-    /// Lines of a batch from `line` on, each from `first` on along k: dense rows of `depth`, as many as fill `out`.
-    fn decode(&self, batch: usize, line: usize, first: usize, depth: usize, out: &mut [f32]);
+    /// These lines of a batch, this part of k: where they lie in memory, or made in `room`.
+    fn panel<'p>(
+        &'p self,
+        batch: usize,
+        lines: Range<usize>,
+        k: Range<usize>,
+        room: &'p mut Vec<f32>,
+    ) -> Matrix<'p>;
 }
 
 /// One side of the product: lines along k, whichever way it lies.
@@ -41,9 +48,11 @@ impl<'a> Side<'a> {
         }
     }
 
-    fn batches(&self) -> usize {
+    /// The row of storage that a line of a batch is.
+    fn row(&self, batch: usize, line: usize) -> usize {
         let shape = self.operand.layout().shape();
-        shape[..shape.len() - 2].iter().product::<u32>() as usize
+        let batches = shape[..shape.len() - 2].iter().product::<u32>() as usize;
+        batch * (self.operand.layout().rows() as usize / batches) + line
     }
 
     /// Scales that leave the sum, of every line of every batch; `None` where there are none.
@@ -62,21 +71,37 @@ impl<'a> Side<'a> {
 }
 
 impl Lines for Side<'_> {
-    fn decode(&self, batch: usize, line: usize, first: usize, depth: usize, out: &mut [f32]) {
+    fn panel<'p>(
+        &'p self,
+        batch: usize,
+        lines: Range<usize>,
+        k: Range<usize>,
+        room: &'p mut Vec<f32>,
+    ) -> Matrix<'p> {
+        let depth = k.len();
         if !self.k_rows {
-            let extent = self.operand.layout().rows() as usize / self.batches();
-            for (i, out) in out.chunks_exact_mut(depth).enumerate() {
-                self.read(batch * extent + line + i, first, out);
+            let row = self.row(batch, lines.start);
+            if let Some(m) = self.operand.plain() {
+                return Matrix { numbers: &m.numbers[row * m.stride + k.start..], ..m };
             }
-            return;
-        }
-        let mut row = vec![0.0; out.len() / depth];
-        for k in 0..depth {
-            self.read(batch * self.k + first + k, line, &mut row);
-            for (out, v) in out.chunks_exact_mut(depth).zip(&row) {
-                out[k] = *v;
+            room.resize(lines.len() * depth, 0.0);
+            // Whole rows without padding are read as one, but for scales of their own.
+            let joined = depth == self.k && self.operand.layout().is_dense() && self.scaled != Scaled::AlongK;
+            let run = if joined { lines.len() } else { 1 };
+            for (row, room) in (row..).step_by(run).zip(room.chunks_mut(run * depth)) {
+                self.read(row, k.start, room);
+            }
+        } else {
+            room.resize(lines.len() * depth, 0.0);
+            let mut row = vec![0.0; lines.len()];
+            for (i, of_k) in k.enumerate() {
+                self.read(batch * self.k + of_k, lines.start, &mut row);
+                for (line, v) in room.chunks_exact_mut(depth).zip(&row) {
+                    line[i] = *v;
+                }
             }
         }
+        Matrix { numbers: room, stride: depth }
     }
 }
 
@@ -84,43 +109,28 @@ fn operand<'o>(operands: &'o [tensor::Operand], role: &str) -> &'o tensor::Opera
     operands.iter().find(|o| o.role == role).expect("an operand of gemm")
 }
 
-/// What happens to a sum.
+/// What happens to a sum before the activation.
 struct Epilogue<'a> {
     alpha: f64,
     a: Option<Vec<f64>>,
     b: Option<Vec<f64>>,
     bias: Option<Vec<f32>>,
     residual: Option<Input<'a>>,
-    activation: Activation,
 }
 
 impl Epilogue<'_> {
     /// Finishes sums of one row of the output: `row` of all rows, from `col` on; `a` and `b` are its lines there.
     fn apply(&self, row: usize, col: usize, a: usize, b: usize, v: &mut [f32]) {
         let factor = self.alpha * self.a.as_ref().map_or(1.0, |s| s[a]);
-        // One rounding, and no product of scales that leaves the range of f32 on the way.
-        match &self.b {
-            Some(s) => {
-                v.iter_mut().zip(&s[b..]).for_each(|(v, s)| *v = (f64::from(*v) * (factor * s)) as f32)
-            }
-            None if factor != 1.0 => v.iter_mut().for_each(|v| *v = (f64::from(*v) * factor) as f32),
-            None => {}
-        }
-        if let Some(bias) = &self.bias {
-            v.iter_mut().zip(&bias[col..]).for_each(|(v, bias)| *v += bias);
-        }
+        let (b, bias) = (self.b.as_ref().map(|s| &s[b..]), self.bias.as_ref().map(|bias| &bias[col..]));
+        cpu::finish(v, factor, b, bias);
         if let Some(residual) = &self.residual {
-            let mut add = vec![0.0; v.len()];
-            residual.numbers(row, col, &mut add);
-            v.iter_mut().zip(add).for_each(|(v, add)| *v += add);
-        }
-        if self.activation != Activation::None {
-            v.iter_mut().for_each(|v| *v = self.activation.apply(*v));
+            residual.add(row, col, v);
         }
     }
 }
 
-pub(super) fn run(o: &Gemm, args: &mut HostArgs<'_>, threads: Threads) {
+pub(in crate::ops) fn run(o: &Gemm, args: &mut HostArgs<'_>, threads: Threads) {
     let operands = o.operands().expect("validated");
     let (m, n, k) = (o.m as usize, o.n as usize, o.k as usize);
     let read = |role| Input::new(operand(&operands, role), args);
@@ -137,60 +147,84 @@ pub(super) fn run(o: &Gemm, args: &mut HostArgs<'_>, threads: Threads) {
             bias
         }),
         residual: o.residual.map(|_| read("residual")),
-        activation: o.activation,
     };
     // Row `i` of one batch of the output, its columns from `col` on.
     let finish = |batch: usize, i: usize, col: usize, v: &mut [f32]| {
         let (of_a, of_b) = batches.sides(batch);
         epilogue.apply(batch * m + i, col, of_a * m + i, of_b * n + col, v);
     };
-    // Rows that become codes are read twice, for their amax and then their codes: the epilogue comes before both.
-    let coded = o.out.scaling().is_some();
-    let (down, across) = threads.tile((m, n), TILE);
-    let tiles = (0..batches.count() as usize).flat_map(|batch| {
+    // Batches are pieces of work; of one or two, so are their parts.
+    let count = batches.count() as usize;
+    let (down, across) = if count >= threads.get() { Threads::ONE } else { threads }.tile((m, n), TILE);
+    let out = operand(&operands, "out");
+    if across >= n {
+        let rows = (0..count * m).step_by(m).flat_map(|first| {
+            (first..first + m).step_by(down).map(move |row| row..(row + down).min(first + m))
+        });
+        let blocks: Vec<_> = rows.collect();
+        return cpu::write_blocks(out, args, threads, &blocks, |rows, v| {
+            let (batch, row) = (rows.start / m, rows.start % m);
+            multiply(
+                (&a, &b),
+                k,
+                batches.sides(batch),
+                (row..row + rows.len(), 0..n),
+                (v, n),
+                &mut Room::default(),
+            );
+            for (i, v) in v.chunks_exact_mut(n).enumerate() {
+                finish(batch, row + i, 0, v);
+            }
+            o.activation.apply_all(v);
+        });
+    }
+    let tiles = (0..count).flat_map(|batch| {
         let rows = (0..m).step_by(down);
         rows.flat_map(move |row| (0..n).step_by(across).map(move |col| (batch, row, col)))
     });
     let tiles = threads.for_each(tiles, |(batch, row, col)| {
         let (rows, cols) = (down.min(m - row), across.min(n - col));
-        let mut v = multiply((&a, &b), k, batches.sides(batch), (row, col), (rows, cols));
-        if coded {
-            for (i, v) in v.chunks_exact_mut(cols).enumerate() {
-                finish(batch, row + i, col, v);
-            }
+        let mut v = vec![0.0; rows * cols];
+        multiply(
+            (&a, &b),
+            k,
+            batches.sides(batch),
+            (row..row + rows, col..col + cols),
+            (&mut v, cols),
+            &mut Room::default(),
+        );
+        for (i, v) in v.chunks_exact_mut(cols).enumerate() {
+            finish(batch, row + i, col, v);
         }
+        o.activation.apply_all(&mut v);
         v
     });
-    let row = |row: usize, to: &mut [f32]| {
+    cpu::write(out, args, threads, |row, to| {
         let (batch, row) = (row / m, row % m);
         let band = &tiles[(batch * m.div_ceil(down) + row / down) * n.div_ceil(across)..];
-        for ((to, tile), col) in to.chunks_mut(across).zip(band).zip((0..).step_by(across)) {
-            let cols = to.len();
-            to.copy_from_slice(&tile[row % down * cols..][..cols]);
-            if !coded {
-                finish(batch, row, col, to);
-            }
+        for (to, tile) in to.chunks_mut(across).zip(band) {
+            to.copy_from_slice(&tile[row % down * to.len()..][..to.len()]);
         }
-    };
-    cpu::write(operand(&operands, "out"), args, threads, row);
+    });
 }
 
-/// Σₖ a · b of one tile of the output, by panels along k.
+/// Where panels are made, kept from tile to tile.
+pub(in crate::ops) type Room = [Vec<f32>; 2];
+
+/// Σₖ a · b of one tile of the output, by panels along k, into rows `stride` numbers apart.
 pub(in crate::ops) fn multiply(
     (a, b): (&impl Lines, &impl Lines),
     k: usize,
     (of_a, of_b): (usize, usize),
-    (row, col): (usize, usize),
-    (rows, cols): (usize, usize),
-) -> Vec<f32> {
-    let mut out = vec![0.0; rows * cols];
-    let (mut pa, mut pb) = (vec![0.0; rows * PANEL.min(k)], vec![0.0; cols * PANEL.min(k)]);
+    (rows, cols): (Range<usize>, Range<usize>),
+    (out, stride): (&mut [f32], usize),
+    [room_a, room_b]: &mut Room,
+) {
     for first in (0..k).step_by(PANEL) {
-        let depth = PANEL.min(k - first);
-        let (pa, pb) = (&mut pa[..rows * depth], &mut pb[..cols * depth]);
-        a.decode(of_a, row, first, depth, pa);
-        b.decode(of_b, col, first, depth, pb);
-        product(rows, cols, pa, pb, &mut out, first > 0);
+        let part = first..k.min(first + PANEL);
+        let extents = (rows.len(), cols.len(), part.len());
+        let a = a.panel(of_a, rows.clone(), part.clone(), room_a);
+        let b = b.panel(of_b, cols.clone(), part, room_b);
+        product(extents, a, b, out, stride, first > 0);
     }
-    out
 }

@@ -38,9 +38,7 @@ impl<'a> Source<'a> {
     pub(super) fn load(&self, row: usize, v: &mut [f32]) {
         self.x.numbers(row, 0, v);
         if let Some(residual) = &self.residual {
-            let mut add = vec![0.0; v.len()];
-            residual.numbers(row, 0, &mut add);
-            v.iter_mut().zip(add).for_each(|(v, add)| *v += add);
+            residual.add(row, 0, v);
         }
     }
 }
@@ -101,7 +99,7 @@ impl Weights {
             v.iter_mut().zip(beta).for_each(|(v, beta)| *v += beta);
         }
         if self.activation != Activation::None {
-            v.iter_mut().for_each(|v| *v = self.activation.apply(*v));
+            self.activation.apply_all(v);
         }
     }
 }

@@ -419,7 +419,7 @@ fn run(o: &Pool2d, args: &mut HostArgs<'_>, threads: Threads) {
             v.iter_mut().for_each(|v| *v /= count as f32);
         }
         if o.activation != Activation::None {
-            v.iter_mut().for_each(|v| *v = o.activation.apply(*v));
+            o.activation.apply_all(v);
         }
     });
 }
