@@ -20,9 +20,6 @@ pub const WIDTH: u32 = 384;
 const EPSILON: f32 = 1e-12;
 /// Tokens of a text, at most: what the model was trained with.
 const LIMIT: usize = 128;
-/// Texts that run together.
-const BATCH: usize = 16;
-
 struct Block {
     attention: MultiHeadAttention,
     attention_norm: LayerNorm,
@@ -40,6 +37,8 @@ pub struct Encoder {
     places: HostTensor,
     norm: LayerNorm,
     blocks: Vec<Block>,
+    /// Texts that run together.
+    batch: usize,
     /// Bytes of all weights on the device, and what they are in f32.
     pub bytes: (u64, u64),
     /// One model per number of tokens.
@@ -60,8 +59,13 @@ impl Weights<'_> {
 }
 
 impl Encoder {
-    /// Weights per output channel, activations per tensor, in this precision.
-    pub async fn new(ctx: &Context, file: &[u8], vocabulary: &str, precision: Precision) -> Result<Self> {
+    /// Weights per output channel, activations per tensor, in this precision; so many texts run together.
+    pub async fn new(
+        ctx: &Context,
+        (file, vocabulary): (&[u8], &str),
+        precision: Precision,
+        batch: usize,
+    ) -> Result<Self> {
         let weights = Weights(SafeTensors::deserialize(file)?);
         let mut bytes = (0, 0);
         let mut count = |l: &Layout| {
@@ -111,6 +115,7 @@ impl Encoder {
             places: HostTensor::from_f32(&places, [rows, WIDTH])?,
             norm: norm("embeddings.LayerNorm".to_owned()).await?,
             blocks,
+            batch,
             bytes,
             models: BTreeMap::new(),
         })
@@ -127,24 +132,24 @@ impl Encoder {
         let mut order: Vec<usize> = (0..texts.len()).collect();
         order.sort_by_key(|&i| tokens[i].len());
         let mut out = vec![vec![]; texts.len()];
-        for batch in order.chunks(BATCH) {
+        for batch in order.chunks(self.batch) {
             // Few lengths: each is planned once.
             let length = batch.iter().map(|&i| tokens[i].len()).max().unwrap_or(1).next_multiple_of(8);
             let mine: Vec<&[u32]> = batch.iter().map(|&i| tokens[i].as_slice()).collect();
-            for (&i, v) in batch.iter().zip(self.batch(&mine, length).await?) {
+            for (&i, v) in batch.iter().zip(self.together(&mine, length).await?) {
                 out[i] = v;
             }
         }
         Ok(out)
     }
 
-    async fn batch(&mut self, texts: &[&[u32]], length: usize) -> Result<Vec<Vec<f32>>> {
+    async fn together(&mut self, texts: &[&[u32]], length: usize) -> Result<Vec<Vec<f32>>> {
         if !self.models.contains_key(&length) {
             let model = self.compile(length as u32).await?;
             self.models.insert(length, model);
         }
         let (mut index, mut mask, mut share) = (vec![], vec![], vec![]);
-        for i in 0..BATCH {
+        for i in 0..self.batch {
             let text = texts.get(i).copied().unwrap_or(&[0]);
             for at in 0..length {
                 index.push(text.get(at).copied().unwrap_or(0));
@@ -152,7 +157,7 @@ impl Encoder {
                 share.push(if at < text.len() { 1.0 / text.len() as f32 } else { 0.0 });
             }
         }
-        let (batch, length) = (BATCH as u32, length as u32);
+        let (batch, length) = (self.batch as u32, length as u32);
         let index = HostTensor::from_u32(&index, [batch, length])?;
         let mask = HostTensor::from_f32(&mask, [batch, 1, 1, length])?;
         let share = HostTensor::from_f32(&share, [batch, 1, length])?;
@@ -167,13 +172,13 @@ impl Encoder {
 
     /// The network for batches of texts of this length.
     async fn compile(&self, length: u32) -> Result<nn::Model> {
-        let batch = BATCH as u32;
+        let batch = self.batch as u32;
         let mut g = Graph::new();
         let index = g.input(&Layout::new([batch, length], Element::U32)?);
         let mask = g.input(&Layout::new([batch, 1, 1, length], Element::F32)?);
         let share = g.input(&Layout::new([batch, 1, length], Element::F32)?);
         let places = &self.places.to_f32()[..(length * WIDTH) as usize];
-        let places = HostTensor::from_f32(&places.repeat(BATCH), [batch, length, WIDTH])?;
+        let places = HostTensor::from_f32(&places.repeat(self.batch), [batch, length, WIDTH])?;
         let places = g.tensor(&self.ctx.upload(&places).await?);
         let x = self.words.record_with(&mut g, index, Some(places))?;
         let mut x = self.norm.record(&mut g, x)?;

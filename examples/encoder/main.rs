@@ -10,49 +10,39 @@ mod probe;
 mod score;
 mod tokenizer;
 
+use clap::Parser;
 use encoder::{Encoder, Result};
 use probe::Probe;
 use quarter::{Context, On, dtype::Format, nn::Precision};
 use score::{Rho, Share};
-use std::{path::Path, process::ExitCode, time::Instant};
+use std::{io::BufRead, path::Path, process::ExitCode, time::Instant};
 
-const USAGE: &str = "usage: cargo run --release --example encoder [-- [--software] [--texts N] [--tokens] [--vectors N]]
-
-Encodes N human-scored snippets (default 1200) in f32 and in three 8-bit formats: cosine to f32, polarity by a logistic probe.
-
-  --software   a software adapter (a CPU pretending to be a GPU) will do as the GPU
-  --texts N    how many snippets; half of them train the probe
-  --tokens     prints the tokens of every snippet, a line each, and ends
-  --vectors N  prints the vectors of the first N snippets, f32 on the CPU, a line each, and ends
-
-Exit status: 0; 1 if a step fails; 2 for a wrong argument.";
+/// Encodes human-scored snippets in f32 and in three 8-bit formats: cosine to f32, polarity by a logistic probe, similarity of
+/// words.
+///
+/// Exit status: 0; 1 if a step fails; 2 for a wrong argument.
+#[derive(Parser)]
+#[command(name = "encoder")]
+struct Arguments {
+    /// A software adapter (a CPU pretending to be a GPU) will do as the GPU
+    #[arg(long)]
+    software: bool,
+    /// How many snippets; half of them train the probe
+    #[arg(long, value_name = "N", default_value = "1200", value_parser = clap::value_parser!(u32).range(4..))]
+    texts: u32,
+    /// Prints the tokens of every snippet, a line each, for tools/minilm.py, and ends
+    #[arg(long, group = "mode")]
+    tokens: bool,
+    /// Prints the vectors of the first N snippets, f32 on the CPU, a line each, and ends
+    #[arg(long, group = "mode", value_name = "N")]
+    vectors: Option<u32>,
+    /// On the CPU, in batches of N: for every line of the input prints milliseconds per text, f32 and the formats
+    #[arg(long, group = "mode", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256))]
+    paced: Option<u32>,
+}
 
 fn main() -> ExitCode {
-    let mut options = Options { software: false, texts: 1200, tokens: false, vectors: 0 };
-    let mut args = std::env::args().skip(1);
-    while let Some(arg) = args.next() {
-        match arg.as_str() {
-            "--software" => options.software = true,
-            "--tokens" => options.tokens = true,
-            "--texts" | "--vectors" => match args.next().and_then(|n| n.parse().ok()).filter(|n| *n >= 4) {
-                Some(n) if arg == "--texts" => options.texts = n,
-                Some(n) => options.vectors = n,
-                None => {
-                    eprintln!("{arg}: expected 4 or more\n\n{USAGE}");
-                    return ExitCode::from(2);
-                }
-            },
-            "--help" => {
-                println!("{USAGE}");
-                return ExitCode::SUCCESS;
-            }
-            _ => {
-                eprintln!("wrong argument: {arg}\n\n{USAGE}");
-                return ExitCode::from(2);
-            }
-        }
-    }
-    match pollster::block_on(run(&options)) {
+    match pollster::block_on(run(&Arguments::parse())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
             eprintln!("FAILED: {e}");
@@ -61,11 +51,14 @@ fn main() -> ExitCode {
     }
 }
 
-struct Options {
-    software: bool,
-    texts: usize,
-    tokens: bool,
-    vectors: usize,
+/// f32, then the formats of the paper.
+const FORMATS: [Option<Format>; 4] = [None, Some(Format::E4M3FN), Some(Format::E3M4FN), Some(Format::E5M2)];
+
+/// Texts that run together.
+const BATCH: usize = 16;
+
+fn precision(format: Option<Format>) -> Precision {
+    format.map_or(Precision::F32, Precision::of)
 }
 
 /// What people rated, from −4 to 4.
@@ -111,11 +104,13 @@ fn snippets() -> Result<Vec<Snippet>> {
     }
 }
 
-async fn run(options: &Options) -> Result<()> {
+async fn run(a: &Arguments) -> Result<()> {
     let (file, vocabulary) =
         (read("minilm/model.safetensors")?, String::from_utf8(read("minilm/vocab.txt")?)?);
+    let files = (file.as_slice(), vocabulary.as_str());
     let all = snippets()?;
-    if options.tokens {
+    let first = |n: u32| all.iter().take(n as usize).map(|s| s.text.as_str()).collect::<Vec<_>>();
+    if a.tokens {
         let tokenizer = tokenizer::Tokenizer::new(&vocabulary)?;
         for s in &all {
             let ids: Vec<String> = tokenizer.encode(&s.text, 128).iter().map(u32::to_string).collect();
@@ -123,15 +118,17 @@ async fn run(options: &Options) -> Result<()> {
         }
         return Ok(());
     }
-    if options.vectors > 0 {
-        let texts: Vec<&str> = all.iter().take(options.vectors).map(|s| s.text.as_str()).collect();
-        let mut encoder = Encoder::new(&Context::cpu(), &file, &vocabulary, Precision::F32).await?;
-        for v in encoder.encode(&texts).await? {
+    if let Some(n) = a.vectors {
+        let mut encoder = Encoder::new(&Context::cpu(), files, Precision::F32, BATCH).await?;
+        for v in encoder.encode(&first(n)).await? {
             println!("{}", v.iter().map(f32::to_string).collect::<Vec<_>>().join(" "));
         }
         return Ok(());
     }
-    let chosen: Vec<&Snippet> = all.iter().filter(|s| s.score != 0.0).take(options.texts).collect();
+    if let Some(batch) = a.paced {
+        return paced(files, &first(a.texts), batch as usize).await;
+    }
+    let chosen: Vec<&Snippet> = all.iter().filter(|s| s.score != 0.0).take(a.texts as usize).collect();
     let lines: Vec<&str> = chosen.iter().map(|s| s.text.as_str()).collect();
     let positive: Vec<bool> = chosen.iter().map(|s| s.score > 0.0).collect();
     let half = chosen.len() / 2;
@@ -139,7 +136,7 @@ async fn run(options: &Options) -> Result<()> {
     let words: Vec<&str> = pairs.iter().flat_map(|(a, b, _)| [a.as_str(), b.as_str()]).collect();
     let human: Vec<f64> = pairs.iter().map(|p| p.2).collect();
     println!("{} snippets, half of them to train the probe; {} pairs of words", chosen.len(), pairs.len());
-    let contexts = contexts::contexts(options.software).await?;
+    let contexts = contexts::contexts(a.software).await?;
     println!(
         "\n{:<8} on  {:>13} {:>8}   {:<28}  {:<28}  {:<20} {:>9} {:>8}",
         "format",
@@ -153,9 +150,8 @@ async fn run(options: &Options) -> Result<()> {
     );
     let mut first: Option<(Vec<Vec<f32>>, Vec<bool>)> = None;
     for ctx in contexts {
-        for format in [None, Some(Format::E4M3FN), Some(Format::E3M4FN), Some(Format::E5M2)] {
-            let precision = format.map_or(Precision::F32, Precision::of);
-            let mut encoder = Encoder::new(&ctx, &file, &vocabulary, precision).await?;
+        for format in FORMATS {
+            let mut encoder = Encoder::new(&ctx, files, precision(format), BATCH).await?;
             encoder.encode(&lines).await?; // Plans every length.
             let start = Instant::now();
             let vectors = encoder.encode(&lines).await?;
@@ -184,4 +180,24 @@ async fn run(options: &Options) -> Result<()> {
 
 fn cosine(a: &[f32], b: &[f32]) -> f64 {
     a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
+}
+
+/// For every line that comes in, all texts once in every precision: whoever sends the lines sets the pace, and can run something
+/// else in between.
+async fn paced(files: (&[u8], &str), texts: &[&str], batch: usize) -> Result<()> {
+    let mut encoders = vec![];
+    for format in FORMATS {
+        encoders.push(Encoder::new(&Context::cpu(), files, precision(format), batch).await?);
+    }
+    for line in std::io::stdin().lock().lines() {
+        line?;
+        let mut times = vec![];
+        for encoder in &mut encoders {
+            let start = Instant::now();
+            encoder.encode(texts).await?;
+            times.push(format!("{:.4}", 1e3 * start.elapsed().as_secs_f64() / texts.len() as f64));
+        }
+        println!("{}", times.join(" "));
+    }
+    Ok(())
 }
