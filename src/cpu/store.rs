@@ -171,7 +171,7 @@ pub(crate) fn store_by(
                 fill(row, v);
             }
             if let Some((s, map)) = coded {
-                let stretch = map.col_stride as usize;
+                let stretch = if joined { v.len() } else { map.col_stride as usize };
                 for (col, v) in (0..).step_by(stretch).zip(v.chunks_mut(stretch)) {
                     let inv_scale = s.inv_scale_of(map.group(first, col));
                     scale_all(v, inv_scale);
