@@ -54,6 +54,9 @@ fn main() -> ExitCode {
 /// f32, then the formats of the paper.
 const FORMATS: [Option<Format>; 4] = [None, Some(Format::E4M3FN), Some(Format::E3M4FN), Some(Format::E5M2)];
 
+/// From snippet to snippet of the draw: a prime, the thousandth, so that none is met twice and all are as likely.
+const STEP: usize = 7919;
+
 /// Texts that run together.
 const BATCH: usize = 16;
 
@@ -128,7 +131,9 @@ async fn run(a: &Arguments) -> Result<()> {
     if let Some(batch) = a.paced {
         return paced(files, &first(a.texts), batch as usize).await;
     }
-    let chosen: Vec<&Snippet> = all.iter().filter(|s| s.score != 0.0).take(a.texts as usize).collect();
+    let rated: Vec<&Snippet> = all.iter().filter(|s| s.score != 0.0).collect();
+    let chosen: Vec<&Snippet> =
+        (0..rated.len().min(a.texts as usize)).map(|i| rated[i * STEP % rated.len()]).collect();
     let lines: Vec<&str> = chosen.iter().map(|s| s.text.as_str()).collect();
     let positive: Vec<bool> = chosen.iter().map(|s| s.score > 0.0).collect();
     let half = chosen.len() / 2;
