@@ -53,11 +53,14 @@ impl Threads {
     }
 
     /// Runs `f` where [`for_each`](Self::for_each) finds other threads at the least cost.
+    #[cfg(not(target_arch = "wasm32"))]
     pub(crate) fn within<R: Send>(self, f: impl FnOnce() -> R + Send) -> R {
-        #[cfg(not(target_arch = "wasm32"))]
-        if self.0 > 1 {
-            return rayon::scope(|_| f());
-        }
+        if self.0 > 1 { rayon::scope(|_| f()) } else { f() }
+    }
+
+    /// Runs `f`. What it borrows need not be `Send`, as nothing of wgpu is in browsers.
+    #[cfg(target_arch = "wasm32")]
+    pub(crate) fn within<R>(self, f: impl FnOnce() -> R) -> R {
         f()
     }
 
