@@ -65,9 +65,7 @@ impl<'a> Input<'a> {
     /// As an index: if there is no such row, or the row has no such columns.
     pub fn codes(&self, row: usize, col: usize, out: &mut [f32]) {
         rows::decode(&self.layout, self.words, row, col, out);
-        if self.scales.as_ref().is_some_and(Scales::lost_nan) {
-            out.fill(f32::NAN);
-        }
+        self.lose(out);
     }
 
     /// [`codes`](Self::codes) of whole rows from `row` on, as many as fill `out`.
@@ -75,10 +73,14 @@ impl<'a> Input<'a> {
     /// # Panics
     /// As there.
     pub(crate) fn code_rows(&self, row: usize, out: &mut [f32]) {
-        let run = if self.layout.is_dense() { out.len().max(1) } else { self.layout.cols() as usize };
-        let rows = run / self.layout.cols() as usize;
-        for (row, out) in (row..).step_by(rows.max(1)).zip(out.chunks_mut(run)) {
-            self.codes(row, 0, out);
+        rows::decode_rows(&self.layout, self.words, row, out);
+        self.lose(out);
+    }
+
+    /// Makes all NaN where a NaN was lost.
+    fn lose(&self, out: &mut [f32]) {
+        if self.scales.as_ref().is_some_and(Scales::lost_nan) {
+            out.fill(f32::NAN);
         }
     }
 

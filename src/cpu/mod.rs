@@ -14,7 +14,7 @@ pub use args::{Bytes, HostArgs};
 pub(crate) use exp::exp;
 pub use input::Input;
 pub(crate) use product::{Matrix, product};
-pub(crate) use store::{amax, fill_blocks, store_by, write_blocks, write_raising};
+pub(crate) use store::{amax, each_row, fill_blocks, store_by, write_blocks, write_raising};
 pub use store::{store, write};
 pub use threads::Threads;
 
@@ -52,10 +52,11 @@ pub(crate) fn largest(v: &[f32]) -> u32 {
 
         #[inline(always)]
         fn run(self) -> u32 {
-            self.0.iter().fold(0, |most, v| most.max(magnitude(*v)))
+            self.0.iter().fold(0, |most, v| most.max(v.to_bits() & 0x7FFF_FFFF))
         }
     }
-    vector(Largest(v))
+    // Magnitudes are in the order of these bits.
+    magnitude(f32::from_bits(vector(Largest(v))))
 }
 
 /// Multiplies all by `inv_scale` as [`scaled`] does.

@@ -40,7 +40,8 @@ pub(crate) fn write_raising(
     let record = args.write(scales(out.role));
     let mut s = layout.scales(record);
     s.reset();
-    amax((layout.rows() as usize, layout.cols() as usize), layout.group_map(), &mut s, threads, &fill);
+    let (rows, cols) = (layout.rows() as usize, layout.cols() as usize);
+    amax((rows, cols), layout.group_map(), &mut s, threads, each_row(cols, &fill));
     store(layout, words, Some(&mut s), out.overflow, threads, fill);
     s.raise(raised);
     record.copy_from_slice(s.words());
@@ -87,25 +88,28 @@ pub(crate) fn fill_blocks(
     threads.for_each(parts, |(rows, part)| fill(rows, part));
 }
 
-/// Takes the magnitude of every number into the running maxima of `s`, whose groups `map` finds; `fill` makes one row
-/// of real numbers.
+/// Takes the magnitude of every number into the running maxima of `s`, whose groups `map` finds; `fill` makes rows of real
+/// numbers, from one on as many as there is room for.
 pub(crate) fn amax(
-    shape: (usize, usize),
+    (rows, cols): (usize, usize),
     map: GroupMap,
     s: &mut Scales,
     threads: Threads,
     fill: impl Fn(usize, &mut [f32]) + Sync + Send,
 ) {
-    let (rows, cols) = shape;
     let piece = threads.piece(rows, 1);
-    // So many columns share a group.
-    let stretch = map.col_stride as usize;
+    // Rows of one group are one stretch; else so many columns share a group.
+    let joined = s.groups() == 1;
+    let run = run(joined, cols, piece);
+    let stretch = if joined { run * cols } else { map.col_stride as usize };
     // Every piece has maxima of its own; integer maxima may be joined in any order.
     let seen = threads.for_each((0..rows).step_by(piece), |first| {
         let mut mine = s.clone();
-        let mut v = vec![0.0; cols];
-        for row in first..(first + piece).min(rows) {
-            fill(row, &mut v);
+        let mut v = vec![0.0; run * cols];
+        let end = (first + piece).min(rows);
+        for row in (first..end).step_by(run) {
+            let v = &mut v[..run.min(end - row) * cols];
+            fill(row, v);
             for (col, v) in (0..).step_by(stretch).zip(v.chunks(stretch)) {
                 mine.see(map.group(row, col), largest(v));
             }
@@ -115,6 +119,23 @@ pub(crate) fn amax(
     for mine in seen {
         for g in 0..s.groups() {
             s.see(g, mine.amax_of(g).to_bits());
+        }
+    }
+}
+
+/// So many rows of a piece are one run.
+fn run(joined: bool, cols: usize, piece: usize) -> usize {
+    if joined { (RUN / cols).clamp(1, piece) } else { 1 }
+}
+
+/// `fill` makes one row; this those that follow it too, as many as there is room for.
+pub(crate) fn each_row(
+    cols: usize,
+    fill: impl Fn(usize, &mut [f32]) + Sync + Send,
+) -> impl Fn(usize, &mut [f32]) + Sync + Send {
+    move |first, v| {
+        for (row, v) in (first..).zip(v.chunks_exact_mut(cols)) {
+            fill(row, v);
         }
     }
 }
@@ -130,11 +151,12 @@ pub fn store(
     fill: impl Fn(usize, &mut [f32]) + Sync + Send,
 ) {
     let dtype = out.element().dtype();
+    let fill = each_row(out.cols() as usize, fill);
     store_by(out, words, scales, threads, fill, |_, v, words| rows::encode(dtype, overflow, v, words));
 }
 
-/// The same; `encode` makes words, the last filled up with zeros, of the numbers of a row and those that follow it, which are scaled
-/// already.
+/// The same; `fill` makes rows from one on, as many as there is room for, and `encode` makes words of such rows, scaled already,
+/// the last word filled up with zeros.
 pub(crate) fn store_by(
     out: &Layout,
     words: &mut [u32],
@@ -148,7 +170,7 @@ pub(crate) fn store_by(
     let piece = threads.piece(out.rows() as usize, 1);
     // Rows without scales of their own are encoded as one.
     let joined = coded.is_none_or(|(s, _)| s.groups() == 1);
-    let run = if joined { (RUN / cols).clamp(1, piece) } else { 1 };
+    let run = run(joined, cols, piece);
     let row_bytes = cols * dtype.bytes() as usize;
     let pieces = words.chunks_mut(piece * out.row_words()).enumerate();
     let nan = threads.for_each(pieces, |(i, words)| {
@@ -167,9 +189,7 @@ pub(crate) fn store_by(
                 continue;
             }
             let v = &mut all[..words.len() / out.row_words() * cols];
-            for (row, v) in (first..).zip(v.chunks_exact_mut(cols)) {
-                fill(row, v);
-            }
+            fill(first, v);
             if let Some((s, map)) = coded {
                 let stretch = if joined { v.len() } else { map.col_stride as usize };
                 for (col, v) in (0..).step_by(stretch).zip(v.chunks_mut(stretch)) {
@@ -183,9 +203,9 @@ pub(crate) fn store_by(
                 encode(first, v, &mut dense[..(v.len() * dtype.bytes() as usize).div_ceil(4)]);
                 let rows = bytemuck::cast_slice::<u32, u8>(&dense).chunks_exact(row_bytes);
                 for (words, row) in words.chunks_exact_mut(out.row_words()).zip(rows) {
-                    let (to, padding) = bytemuck::cast_slice_mut(words).split_at_mut(row_bytes);
-                    to.copy_from_slice(row);
-                    padding.fill(0);
+                    // No copy of a slice, which would be a call for each short row.
+                    let padded = row.iter().copied().chain(std::iter::repeat(0));
+                    bytemuck::cast_slice_mut(words).iter_mut().zip(padded).for_each(|(to, byte)| *to = byte);
                 }
             }
             if let Some(f) = dtype.format() {

@@ -6,6 +6,7 @@
 //! format in the type. The scalar codec, integer work throughout, is the definition; the rest gives the same bits.
 
 mod codec;
+mod decoder;
 mod e8m0;
 mod encoder;
 mod float8;

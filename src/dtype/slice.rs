@@ -2,6 +2,7 @@
 
 use half::{bf16, f16};
 
+use super::decoder::Decoder;
 use super::encoder::{Encoder, widen_f16};
 use super::format::{Format, Overflow};
 use crate::trusted::{Loop, vector};
@@ -56,7 +57,7 @@ impl<A: Copy, B, F: Fn(A) -> B> Loop for Convert<'_, A, B, F> {
     }
 }
 
-/// Looks each code up: faster than computing its value, and exact by construction.
+/// Looks each code up: exact by construction.
 fn look_up<T: Copy>(table: &[T; 256], codes: &[u8], out: &mut [T]) -> Result<(), LengthError> {
     LengthError::check("output slice", codes.len(), out.len())?;
     for (out, &code) in out.iter_mut().zip(codes) {
@@ -136,7 +137,40 @@ pub fn encode_slice_bf16(
 /// # Ok::<(), quarter::dtype::LengthError>(())
 /// ```
 pub fn decode_slice(format: Format, codes: &[u8], out: &mut [f32]) -> Result<(), LengthError> {
-    look_up(format.table(), codes, out)
+    LengthError::check("output slice", codes.len(), out.len())?;
+    vector(Decode { decoder: Decoder::new(format), table: format.table(), codes, out });
+    Ok(())
+}
+
+struct Decode<'a> {
+    decoder: Decoder,
+    table: &'a [f32; 256],
+    codes: &'a [u8],
+    out: &'a mut [f32],
+}
+
+impl Loop for Decode<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { decoder, table, codes, out } = self;
+        // As many as one vector holds codes.
+        let (chunks, tail) = codes.as_chunks::<32>();
+        let (outs, out_tail) = out.as_chunks_mut::<32>();
+        for (out, codes) in outs.iter_mut().zip(chunks) {
+            if codes.iter().fold(false, |any, c| any | decoder.is_special(*c)) {
+                *out = codes.map(|c| table[c as usize]);
+                continue;
+            }
+            for (out, c) in out.iter_mut().zip(codes) {
+                *out = decoder.lane(*c);
+            }
+        }
+        for (out, c) in out_tail.iter_mut().zip(tail) {
+            *out = table[*c as usize];
+        }
+    }
 }
 
 /// The values of `codes` as `f16`: exact for every format of [`Format::ALL`], rounded to nearest even where a

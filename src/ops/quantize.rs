@@ -336,13 +336,18 @@ fn run(o: &Quantize, args: &mut HostArgs<'_>, threads: Threads) {
         (args.read(values("x")), args.write(values("out")), args.write(scales("out")));
     let (mut s, map) = (out.scales(record), out.group_map());
     s.reset();
-    let row = |row: usize, v: &mut [f32]| rows::decode(&x, words, row, 0, v);
-    cpu::amax((x.rows() as usize, x.cols() as usize), map, &mut s, threads, row);
+    let fill = |row: usize, v: &mut [f32]| rows::decode_rows(&x, words, row, v);
+    cpu::amax((x.rows() as usize, x.cols() as usize), map, &mut s, threads, fill);
     if o.scaling == Scaling::Current {
         s.derive(o.format);
     }
     match o.rounding {
-        Rounding::NearestEven => cpu::store(&out, codes, Some(&mut s), o.overflow, threads, row),
+        Rounding::NearestEven => {
+            let encode = |_: usize, v: &[f32], words: &mut [u32]| {
+                rows::encode(DType::F8(o.format), o.overflow, v, words)
+            };
+            cpu::store_by(&out, codes, Some(&mut s), threads, fill, encode);
+        }
         Rounding::Stochastic => {
             let seed = args.read(values("seed"));
             let random = Philox::from_words([seed[0], seed[1], seed[2], seed[3]]);
@@ -353,7 +358,7 @@ fn run(o: &Quantize, args: &mut HostArgs<'_>, threads: Threads) {
                     .expect("equal lengths");
                 padding.fill(0);
             };
-            cpu::store_by(&out, codes, Some(&mut s), threads, row, encode);
+            cpu::store_by(&out, codes, Some(&mut s), threads, fill, encode);
         }
     }
     record.copy_from_slice(s.words());

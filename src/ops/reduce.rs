@@ -191,7 +191,8 @@ fn run(o: &Reduce, args: &mut HostArgs<'_>, threads: Threads) {
     let mut s = Scales::unit(o.granularity, out.layout.cols() as usize);
     let shape = (x.layout.rows() as usize, x.layout.cols() as usize);
     let x = cpu::Input::new(&x, args);
-    cpu::amax(shape, o.granularity.map(&o.shape), &mut s, threads, |row, v| x.numbers(row, 0, v));
+    let fill = cpu::each_row(shape.1, |row, v| x.numbers(row, 0, v));
+    cpu::amax(shape, o.granularity.map(&o.shape), &mut s, threads, fill);
     result.fill(0);
     for (g, r) in result.iter_mut().enumerate().take(s.groups()) {
         *r = s.amax_of(g).to_bits();

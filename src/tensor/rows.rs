@@ -4,6 +4,9 @@ use super::{DType, Layout};
 use crate::dtype::{self, Overflow};
 use half::{bf16, f16, slice::HalfFloatSliceExt};
 
+/// Rows of so many numbers at most are decoded together with their padding.
+const SHORT: usize = 64;
+
 /// Numbers of row `row`, decoded; scales are not applied. `out` takes `out.len()` of them, from column `col` on; where rows
 /// have no padding, on into the rows that follow.
 ///
@@ -12,19 +15,46 @@ use half::{bf16, f16, slice::HalfFloatSliceExt};
 pub fn decode(layout: &Layout, words: &[u32], row: usize, col: usize, out: &mut [f32]) {
     let start = row * layout.row_words();
     let row = if layout.is_dense() { &words[start..] } else { &words[start..start + layout.row_words()] };
-    let n = out.len();
-    match layout.element().dtype() {
-        DType::F32 => out.copy_from_slice(&bytemuck::cast_slice::<u32, f32>(row)[col..col + n]),
-        DType::F16 => bytemuck::cast_slice::<u32, f16>(row)[col..col + n].convert_to_f32_slice(out),
-        DType::Bf16 => bytemuck::cast_slice::<u32, bf16>(row)[col..col + n].convert_to_f32_slice(out),
-        DType::U32 => {
-            for (out, x) in out.iter_mut().zip(&row[col..col + n]) {
-                *out = *x as f32;
-            }
+    unpack(layout.element().dtype(), row, col, out);
+}
+
+/// [`decode`] of whole rows from `row` on, as many as fill `out`.
+///
+/// # Panics
+/// As there.
+pub fn decode_rows(layout: &Layout, words: &[u32], row: usize, out: &mut [f32]) {
+    let (dtype, cols) = (layout.element().dtype(), layout.cols() as usize);
+    if layout.is_dense() {
+        return decode(layout, words, row, 0, out);
+    }
+    let padded = layout.row_words() * (4 / dtype.bytes() as usize);
+    if padded > SHORT {
+        for (row, out) in (row..).zip(out.chunks_exact_mut(cols)) {
+            decode(layout, words, row, 0, out);
         }
+        return;
+    }
+    let mut room = [0.0; 16 * SHORT];
+    let run = room.len() / padded;
+    for (first, out) in (row..).step_by(run).zip(out.chunks_mut(run * cols)) {
+        let room = &mut room[..out.len() / cols * padded];
+        unpack(dtype, &words[first * layout.row_words()..], 0, room);
+        for (out, padded) in out.chunks_exact_mut(cols).zip(room.chunks_exact(padded)) {
+            out.iter_mut().zip(padded).for_each(|(out, v)| *out = *v);
+        }
+    }
+}
+
+/// Numbers of words that hold nothing else, from the one numbered `first` on.
+fn unpack(dtype: DType, words: &[u32], first: usize, out: &mut [f32]) {
+    let all = first..first + out.len();
+    match dtype {
+        DType::F32 => out.copy_from_slice(&bytemuck::cast_slice::<u32, f32>(words)[all]),
+        DType::F16 => bytemuck::cast_slice::<u32, f16>(words)[all].convert_to_f32_slice(out),
+        DType::Bf16 => bytemuck::cast_slice::<u32, bf16>(words)[all].convert_to_f32_slice(out),
+        DType::U32 => out.iter_mut().zip(&words[all]).for_each(|(out, x)| *out = *x as f32),
         DType::F8(f) => {
-            dtype::decode_slice(f, &bytemuck::cast_slice::<u32, u8>(row)[col..col + n], out)
-                .expect("equal lengths");
+            dtype::decode_slice(f, &bytemuck::cast_slice::<u32, u8>(words)[all], out).expect("equal lengths")
         }
     }
 }

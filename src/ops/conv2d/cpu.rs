@@ -220,7 +220,7 @@ impl Loop for Depthwise<'_> {
     fn run(self) {
         let Self { c, window, pixels, out } = self;
         /// Channels whose sums are kept in registers.
-        const LANES: usize = 16;
+        const LANES: usize = 32;
         let (o, k) = (c.o, c.o.out_channels as usize);
         let multiplier = o.group_out() as usize;
         let taps = || (0..o.kernel[0] as usize).flat_map(|r| (0..o.kernel[1] as usize).map(move |s| [r, s]));
@@ -248,18 +248,16 @@ impl Loop for Depthwise<'_> {
                 }
                 continue;
             }
-            let mut channel = 0;
             let (whole, rest) = out.as_chunks_mut::<LANES>();
-            for out in whole {
+            for (i, out) in whole.iter_mut().enumerate() {
                 let mut sums = [0.0; LANES];
                 for (x, w) in &met {
-                    let pairs = x[channel..][..LANES].iter().zip(&w[channel..][..LANES]);
+                    let pairs = x.as_chunks::<LANES>().0[i].iter().zip(&w.as_chunks::<LANES>().0[i]);
                     sums.iter_mut().zip(pairs).for_each(|(sum, (x, w))| *sum += x * w);
                 }
                 *out = sums;
-                channel += LANES;
             }
-            for (i, out) in (channel..).zip(rest) {
+            for (i, out) in (k - rest.len()..).zip(rest) {
                 *out = met.iter().map(|(x, w)| x[i] * w[i]).sum();
             }
         }
