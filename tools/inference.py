@@ -4,7 +4,9 @@
     ./fetch-models
     pip install numpy==2.4.6 safetensors==0.8.0 onnx==1.23.2 onnxruntime==1.32.0
     cargo build --release --example fashion --example encoder
-    python3 tools/inference.py [--rounds N] [fashion|encoder]...
+    python3 tools/inference.py [--rounds N] [--programs FOLDER] [fashion|encoder]...
+
+With `--features faer` built into a folder of its own, `--target-dir target/faer`, the programs are in target/faer/release/examples.
 
 Every round runs each precision of the example and ONNX Runtime over the same inputs, one after another; printed are the medians
 of the rounds, in milliseconds per image or text, and of the ratios. ONNX Runtime's answers are held against labels and ours first.
@@ -61,7 +63,7 @@ class Graph:
         )
 
 
-def fashion(batch):
+def fashion(batch, _):
     """The network of examples/fashion with its BatchNorms folded, and its inputs in batches."""
     at = root / "examples/fashion"
     weights, images = load_file(at / "fashion.safetensors"), load_file(at / "test_images.safetensors")
@@ -95,7 +97,7 @@ def fashion(batch):
     return run
 
 
-def encoder(batch):
+def encoder(batch, programs):
     """MiniLM-L6, and the texts in the batches of examples/encoder."""
     w = load_file(root / "models/minilm/model.safetensors")
     g = Graph()
@@ -130,7 +132,7 @@ def encoder(batch):
         x = norm(g("Add", x, linear(y, at + "output.dense")), at + "output.LayerNorm")
     session = g.session(g("MatMul", share, x), 3)
     table = w["embeddings.position_embeddings.weight"] + w["embeddings.token_type_embeddings.weight"][0]
-    program = [str(root / "target/release/examples/encoder")]
+    program = [str(programs / "encoder")]
     lines = subprocess.run(program + ["--tokens"], check=True, capture_output=True, text=True).stdout
     texts = [[int(t) for t in line.split()] for line in lines.splitlines()[:TEXTS]]
     vectors = subprocess.run(program + ["--vectors", "64"], check=True, capture_output=True, text=True).stdout
@@ -165,10 +167,10 @@ TEXTS = 320
 NETWORKS = {"fashion": (fashion, [1, 500]), "encoder": (encoder, [1, 16])}
 
 
-def compare(name, batch, rounds):
+def compare(name, batch, rounds, programs):
     build, _ = NETWORKS[name]
-    run = build(batch)
-    program = [str(root / f"target/release/examples/{name}"), "--paced", str(batch)]
+    run = build(batch, programs)
+    program = [str(programs / name), "--paced", str(batch)]
     program += ["--texts", str(TEXTS)] if name == "encoder" else []
     with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as ours:
         times = []
@@ -190,11 +192,12 @@ def compare(name, batch, rounds):
 def main():
     args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     args.add_argument("--rounds", type=int, default=7)
+    args.add_argument("--programs", type=pathlib.Path, default=root / "target/release/examples")
     args.add_argument("networks", nargs="*", default=[])
     args = args.parse_args()
     for name in args.networks or NETWORKS:
         for batch in NETWORKS[name][1]:
-            compare(name, batch, args.rounds)
+            compare(name, batch, args.rounds, args.programs)
 
 
 if __name__ == "__main__":
