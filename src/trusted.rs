@@ -51,17 +51,27 @@ pub(crate) trait Loop {
     fn run(self) -> Self::Output;
 }
 
-/// Runs a loop, compiled once more for processors with AVX2 if this is one. Arithmetic is the same to the bit, as no
-/// multiplication is fused with an addition.
+/// Runs a loop, compiled once more for processors with AVX2 and once for those with AVX-512, if this is one. Arithmetic is the
+/// same to the bit, as no multiplication is fused with an addition.
 ///
-/// Safe: the function that asks for AVX2 is called only where the processor says that it has it.
+/// Safe: the functions that ask for AVX2 and AVX-512 are called only where the processor says that it has them.
 #[cfg(target_arch = "x86_64")]
 pub(crate) fn vector<L: Loop>(l: L) -> L::Output {
+    use std::arch::is_x86_feature_detected as has;
+
     #[target_feature(enable = "avx2")]
     fn wide<L: Loop>(l: L) -> L::Output {
         l.run()
     }
-    if std::arch::is_x86_feature_detected!("avx2") {
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+    fn wider<L: Loop>(l: L) -> L::Output {
+        l.run()
+    }
+    if has!("avx512f") && has!("avx512bw") && has!("avx512dq") && has!("avx512vl") {
+        // SAFETY: see above.
+        return unsafe { wider(l) };
+    }
+    if has!("avx2") {
         // SAFETY: see above.
         return unsafe { wide(l) };
     }

@@ -75,28 +75,55 @@ pub(crate) fn scale_all(v: &mut [f32], inv_scale: f32) {
     vector(Scale(v, inv_scale));
 }
 
-/// Finishes sums, column by column: v · factor, one rounding, and no product of scales that leaves the range of f32 on the way;
-/// then + bias.
-pub(crate) fn finish(v: &mut [f32], factor: f64, factors: Option<&[f64]>, bias: Option<&[f32]>) {
-    struct Finish<'a>(&'a mut [f32], f64, Option<&'a [f64]>, Option<&'a [f32]>);
+/// What happens to sums before a residual and the activation.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Finish<'a> {
+    /// Of all.
+    pub factor: f64,
+    /// By row.
+    pub rows: Option<&'a [f64]>,
+    /// By column.
+    pub cols: Option<&'a [f64]>,
+    pub bias: Option<&'a [f32]>,
+}
 
-    impl Loop for Finish<'_> {
-        type Output = ();
+impl Finish<'_> {
+    /// Finishes rows of `n` sums each: v · the product of its factors, one rounding, and no product of scales that leaves the
+    /// range of f32 on the way; then + bias.
+    pub(crate) fn apply(self, v: &mut [f32], n: usize) {
+        struct Apply<'a>(Finish<'a>, &'a mut [f32], usize);
 
-        #[inline(always)]
-        fn run(self) {
-            let Self(v, factor, factors, bias) = self;
-            match factors {
-                Some(f) => v.iter_mut().zip(f).for_each(|(v, f)| *v = (f64::from(*v) * (factor * f)) as f32),
-                None if factor != 1.0 => v.iter_mut().for_each(|v| *v = (f64::from(*v) * factor) as f32),
-                None => {}
-            }
-            if let Some(bias) = bias {
-                v.iter_mut().zip(bias).for_each(|(v, bias)| *v += bias);
+        impl Loop for Apply<'_> {
+            type Output = ();
+
+            #[inline(always)]
+            fn run(self) {
+                let Self(f, v, n) = self;
+                for (i, v) in v.chunks_exact_mut(n).enumerate() {
+                    let factor = f.rows.map_or(f.factor, |rows| f.factor * rows[i]);
+                    let scaled = |v: f32, of_col: f64| (f64::from(v) * (factor * of_col)) as f32;
+                    match (f.cols, f.bias) {
+                        (Some(cols), Some(bias)) => {
+                            let sides = cols.iter().zip(bias);
+                            v.iter_mut().zip(sides).for_each(|(v, (of, bias))| *v = scaled(*v, *of) + bias);
+                        }
+                        (Some(cols), None) => {
+                            v.iter_mut().zip(cols).for_each(|(v, of)| *v = scaled(*v, *of));
+                        }
+                        (None, Some(bias)) if factor == 1.0 => {
+                            v.iter_mut().zip(bias).for_each(|(v, bias)| *v += bias);
+                        }
+                        (None, Some(bias)) => {
+                            v.iter_mut().zip(bias).for_each(|(v, bias)| *v = scaled(*v, 1.0) + bias);
+                        }
+                        (None, None) if factor == 1.0 => {}
+                        (None, None) => v.iter_mut().for_each(|v| *v = scaled(*v, 1.0)),
+                    }
+                }
             }
         }
+        vector(Apply(self, v, n));
     }
-    vector(Finish(v, factor, factors, bias));
 }
 
 /// v × inv_scale with subnormal v as zero, sign kept: what a GPU that flushes subnormals computes.

@@ -203,9 +203,16 @@ pub(crate) fn store_by(
                 encode(first, v, &mut dense[..(v.len() * dtype.bytes() as usize).div_ceil(4)]);
                 let rows = bytemuck::cast_slice::<u32, u8>(&dense).chunks_exact(row_bytes);
                 for (words, row) in words.chunks_exact_mut(out.row_words()).zip(rows) {
-                    // No copy of a slice, which would be a call for each short row.
-                    let padded = row.iter().copied().chain(std::iter::repeat(0));
-                    bytemuck::cast_slice_mut(words).iter_mut().zip(padded).for_each(|(to, byte)| *to = byte);
+                    let bytes = bytemuck::cast_slice_mut(words);
+                    if bytes.len() == 16 {
+                        // One store, where a copy of a slice would be a call for each short row.
+                        let unit = row.iter().rev().fold(0, |unit: u128, byte| unit << 8 | u128::from(*byte));
+                        bytes.copy_from_slice(&unit.to_le_bytes());
+                        continue;
+                    }
+                    let (to, padding) = bytes.split_at_mut(row_bytes);
+                    to.copy_from_slice(row);
+                    padding.fill(0);
                 }
             }
             if let Some(f) = dtype.format() {

@@ -1,9 +1,24 @@
 //! How many threads a CPU kernel may use.
 
 use crate::ops::Cost;
+#[cfg(not(target_arch = "wasm32"))]
+use std::{
+    sync::{
+        Mutex, PoisonError,
+        atomic::{
+            AtomicBool, AtomicUsize,
+            Ordering::{Acquire, Release},
+        },
+    },
+    time::{Duration, Instant},
+};
 
 /// Operations and bytes that take about as long as waking a thread, ten microseconds.
 const GRAIN: u64 = 1 << 16;
+
+/// So long a thread looks out for work before it sleeps: longer than most of what one thread does alone between two shares.
+#[cfg(not(target_arch = "wasm32"))]
+const PATIENCE: Duration = Duration::from_micros(200);
 
 /// How many threads a CPU kernel may use at once; the caller's choice, 1 at least.
 ///
@@ -52,10 +67,21 @@ impl Threads {
         (side(down), side(across))
     }
 
-    /// Runs `f` where [`for_each`](Self::for_each) finds other threads at the least cost.
+    /// Runs `f` on the pool while its other threads look out for what [`for_each`](Self::for_each) shares with them. One that sleeps
+    /// takes longer to wake than a small layer takes to compute.
     #[cfg(not(target_arch = "wasm32"))]
     pub(crate) fn within<R: Send>(self, f: impl FnOnce() -> R + Send) -> R {
-        if self.0 > 1 { rayon::scope(|_| f()) } else { f() }
+        if self.0 == 1 {
+            return f();
+        }
+        let over = AtomicBool::new(false);
+        let look_out = || spin_while(|| !over.load(Acquire));
+        let run = || {
+            let _over = OnDrop(|| over.store(true, Release));
+            f()
+        };
+        // The caller's thread sleeps: with it, there would be one more than the pool is meant to have.
+        rayon::scope(|_| self.beside(look_out, run))
     }
 
     /// Runs `f`. What it borrows need not be `Send`, as nothing of wgpu is in browsers.
@@ -64,7 +90,7 @@ impl Threads {
         f()
     }
 
-    /// Runs `f` on every item; the results are in order. Items go to at most this many threads in equal shares.
+    /// Runs `f` on every item; the results are in order. At most this many threads take items, one after another.
     pub(crate) fn for_each<T: Send, R: Send>(
         self,
         items: impl IntoIterator<Item = T>,
@@ -72,26 +98,65 @@ impl Threads {
     ) -> Vec<R> {
         #[cfg(not(target_arch = "wasm32"))]
         if self.0 > 1 {
-            let mut items: Vec<T> = items.into_iter().collect();
-            let share = items.len().div_ceil(self.0).max(1);
-            let mut shares = vec![];
-            while items.len() > share {
-                let rest = items.split_off(share);
-                shares.push((std::mem::replace(&mut items, rest), vec![]));
-            }
-            shares.push((items, vec![]));
-            let run = |(items, done): &mut (Vec<T>, Vec<R>)| {
-                *done = std::mem::take(items).into_iter().map(&f).collect();
+            let items: Vec<T> = items.into_iter().collect();
+            let mut done = vec![];
+            done.resize_with(items.len(), || None);
+            let threads = Self::new(self.0.min(items.len()));
+            let work = Mutex::new(items.into_iter().zip(&mut done));
+            let run = || {
+                // The lock is held while an item is taken only.
+                let take = || work.lock().unwrap_or_else(PoisonError::into_inner).next();
+                while let Some((item, done)) = take() {
+                    *done = Some(f(item));
+                }
             };
-            let (first, rest) = shares.split_first_mut().expect("one at least");
-            // The caller's thread takes a share too: one less to wake.
-            rayon::in_place_scope(|scope| {
-                rest.iter_mut().for_each(|share| scope.spawn(|_| run(share)));
-                run(first);
-            });
-            return shares.into_iter().flat_map(|share| share.1).collect();
+            threads.beside(run, run);
+            drop(work);
+            return done.into_iter().map(|r| r.expect("every item was taken")).collect();
         }
         items.into_iter().map(f).collect()
+    }
+
+    /// Runs `mine` here and `others` on the other threads.
+    #[cfg(not(target_arch = "wasm32"))]
+    fn beside<R>(self, others: impl Fn() + Sync, mine: impl FnOnce() -> R) -> R {
+        let left = AtomicUsize::new(self.0 - 1);
+        rayon::in_place_scope(|scope| {
+            for _ in 1..self.0 {
+                scope.spawn(|_| {
+                    let _left = OnDrop(|| _ = left.fetch_sub(1, Release));
+                    others();
+                });
+            }
+            let result = mine();
+            // The scope waits too, but asleep.
+            spin_while(|| left.load(Acquire) > 0);
+            result
+        })
+    }
+}
+
+/// Does so also where what stands before it panics.
+#[cfg(not(target_arch = "wasm32"))]
+struct OnDrop<F: Fn()>(F);
+
+#[cfg(not(target_arch = "wasm32"))]
+impl<F: Fn()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        self.0();
+    }
+}
+
+/// Waits without sleeping, and works meanwhile if there is work; gives up after [`PATIENCE`] without any.
+#[cfg(not(target_arch = "wasm32"))]
+fn spin_while(condition: impl Fn() -> bool) {
+    let mut start = Instant::now();
+    while condition() && start.elapsed() < PATIENCE {
+        if rayon::yield_now() == Some(rayon::Yield::Executed) {
+            start = Instant::now();
+        } else {
+            std::hint::spin_loop();
+        }
     }
 }
 

@@ -43,16 +43,17 @@ impl<A: Copy, B, F: Fn(A) -> B> Loop for Convert<'_, A, B, F> {
 
     #[inline(always)]
     fn run(self) {
+        let Self { input, out, f } = self;
         // Sixteen at a time, so that a compiler fills whole vectors of codes.
-        let (inputs, input_tail) = self.input.as_chunks::<16>();
-        let (outs, out_tail) = self.out.as_chunks_mut::<16>();
+        let (inputs, input_tail) = input.as_chunks::<16>();
+        let (outs, out_tail) = out.as_chunks_mut::<16>();
         for (out, input) in outs.iter_mut().zip(inputs) {
             for (out, input) in out.iter_mut().zip(input) {
-                *out = (self.f)(*input);
+                *out = f(*input);
             }
         }
         for (out, input) in out_tail.iter_mut().zip(input_tail) {
-            *out = (self.f)(*input);
+            *out = f(*input);
         }
     }
 }

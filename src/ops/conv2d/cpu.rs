@@ -49,9 +49,7 @@ pub(super) fn run(o: &Conv2d, args: &mut HostArgs<'_>, threads: Threads) {
     let blocks: Vec<Range<usize>> = blocks.collect();
     let fill = |pixels: &Range<usize>, v: &mut [f32]| {
         convolution.sums(pixels, v);
-        for (pixel, v) in pixels.clone().zip(v.chunks_exact_mut(k)) {
-            epilogue.apply(pixel, v);
-        }
+        epilogue.apply(pixels.start, v, k);
         o.activation.apply_all(v);
     };
     let out = operand(&operands, "out");
@@ -75,6 +73,8 @@ fn operand<'o>(operands: &'o [Operand], role: &str) -> &'o Operand {
 /// Weights in f32, decoded once: those of an output channel together, or where kernels see one channel those of a tap.
 struct Kernels<'a> {
     numbers: Cow<'a, [f32]>,
+    /// Whether all are: none is Inf or NaN.
+    finite: bool,
     /// Numbers of a kernel.
     length: usize,
     group_out: usize,
@@ -92,7 +92,8 @@ impl<'a> Kernels<'a> {
             }
         };
         let length = (o.taps() * o.group_in()) as usize;
-        let mut kernels = Self { numbers, length, group_out: o.group_out() as usize };
+        let finite = numbers.iter().all(|w| w.is_finite());
+        let mut kernels = Self { numbers, finite, length, group_out: o.group_out() as usize };
         if o.sees_one_channel() && o.groups == 1 {
             // A product wants what one channel of the output needs together.
             let turned = (0..rows * cols).map(|i| kernels.numbers[i % length * cols + i / length]);
@@ -115,11 +116,9 @@ impl Lines for Kernels<'_> {
     }
 }
 
-/// A part of one image in f32: some of its lines.
+/// A part of one image in f32: some of its lines, pixels without padding.
 struct Window<'a> {
     numbers: Cow<'a, [f32]>,
-    /// Numbers from pixel to pixel.
-    stride: usize,
     lines: Range<usize>,
 }
 
@@ -165,19 +164,24 @@ impl Convolution<'_> {
         Place { y: at(0, pixel / q % p), x: at(1, pixel % q) }
     }
 
+    /// Steps down and right from the first tap of a kernel to the last.
+    fn reach(&self) -> [usize; 2] {
+        [0, 1].map(|i| ((self.o.kernel[i] - 1) * self.o.dilation[i]) as usize)
+    }
+
     /// The lines of the input that these pixels of one image see.
     fn window(&self, pixels: &Range<usize>) -> Window<'_> {
         let (o, x) = (self.o, self.x);
         let [height, width, channels] = [o.height, o.width, o.channels].map(|d| d as usize);
         let image = pixels.start / (self.out[0] * self.out[1]);
-        let reach = ((o.kernel[0] - 1) * o.dilation[0]) as isize;
         let line = |y: isize| usize::try_from(y).unwrap_or(0).min(height);
-        let lines = line(self.place(pixels.start).y)..line(self.place(pixels.end - 1).y + reach + 1);
+        let end = self.place(pixels.end - 1).y + self.reach()[0] as isize + 1;
+        let lines = line(self.place(pixels.start).y)..line(end);
         if o.x_images == Images::Nhwc
-            && let Some(m) = x.plain()
+            && let Some(m) = x.plain().filter(|m| m.stride == channels)
         {
-            let first = (image * height + lines.start) * width * m.stride;
-            return Window { numbers: Cow::Borrowed(&m.numbers[first..]), stride: m.stride, lines };
+            let first = (image * height + lines.start) * width * channels;
+            return Window { numbers: Cow::Borrowed(&m.numbers[first..]), lines };
         }
         let mut numbers = vec![0.0; lines.len() * width * channels];
         if o.x_images == Images::Nhwc {
@@ -192,20 +196,26 @@ impl Convolution<'_> {
                 }
             }
         }
-        Window { numbers: Cow::Owned(numbers), stride: channels, lines }
+        Window { numbers: Cow::Owned(numbers), lines }
     }
 
-    /// Where the pixel that a place meets at a tap begins, if it lies within the image.
-    fn meets(&self, window: &Window<'_>, place: Place, [r, s]: [usize; 2]) -> Option<usize> {
-        let o = self.o;
-        let y = place.y + (r * o.dilation[0] as usize) as isize;
-        let x = place.x + (s * o.dilation[1] as usize) as isize;
-        let within = y >= 0 && y < o.height as isize && x >= 0 && x < o.width as isize;
-        within.then(|| ((y as usize - window.lines.start) * o.width as usize + x as usize) * window.stride)
+    /// The pixel of the image that a place sees at a tap; it may lie beyond the edge.
+    fn seen(&self, place: Place, [r, s]: [usize; 2]) -> Place {
+        let [down, across] = self.o.dilation.map(|d| d as usize);
+        Place { y: place.y + (r * down) as isize, x: place.x + (s * across) as isize }
+    }
+
+    /// Where a pixel within the image begins.
+    fn index(&self, window: &Window<'_>, Place { y, x }: Place) -> usize {
+        ((y as usize - window.lines.start) * self.o.width as usize + x as usize) * self.o.channels as usize
+    }
+
+    fn within(&self, Place { y, x }: Place) -> bool {
+        y >= 0 && y < self.o.height as isize && x >= 0 && x < self.o.width as isize
     }
 }
 
-/// Σ x · w where every output channel sees one channel: all channels of a pixel together.
+/// Σ x · w where every output channel sees one channel: all channels of a pixel together. Pixels are whole lines.
 struct Depthwise<'a> {
     c: &'a Convolution<'a>,
     window: &'a Window<'a>,
@@ -219,46 +229,104 @@ impl Loop for Depthwise<'_> {
     #[inline(always)]
     fn run(self) {
         let Self { c, window, pixels, out } = self;
-        /// Channels whose sums are kept in registers.
-        const LANES: usize = 32;
-        let (o, k) = (c.o, c.o.out_channels as usize);
-        let multiplier = o.group_out() as usize;
-        let taps = || (0..o.kernel[0] as usize).flat_map(|r| (0..o.kernel[1] as usize).map(move |s| [r, s]));
-        // Zeros beyond the edge matter only where they meet Inf or NaN.
-        let finite = c.kernels.numbers.iter().all(|w| w.is_finite());
+        let (o, q, k) = (c.o, c.out[1], c.o.out_channels as usize);
+        let plain = o.group_out() == 1;
+        // Columns of a line whose kernels lie within the image.
+        let inner = |line: usize| if plain { c.inner(line * q) } else { 0..0 };
         let zeros = vec![0.0; o.channels as usize];
-        let mut met: Vec<(&[f32], &[f32])> = vec![];
-        for (pixel, out) in pixels.zip(out.chunks_exact_mut(k)) {
-            let place = c.place(pixel);
-            met.clear();
-            for (tap, w) in taps().zip(c.kernels.numbers.chunks_exact(k)) {
-                match c.meets(window, place, tap) {
-                    Some(first) => met.push((&window.numbers[first..][..o.channels as usize], w)),
-                    None if finite => {}
-                    None => met.push((&zeros, w)),
-                }
+        let lanes = c.lanes();
+        for (line, out) in (pixels.start / q..).zip(out.chunks_exact_mut(q * k)) {
+            let inner = inner(line);
+            for column in (0..inner.start).chain(inner.end..q) {
+                c.edge(window, line * q + column, &zeros, &mut out[column * k..][..k]);
             }
-            if multiplier > 1 {
-                out.fill(0.0);
-                for (x, w) in &met {
-                    let kernels = out.chunks_exact_mut(multiplier).zip(w.chunks_exact(multiplier));
-                    for ((out, w), x) in kernels.zip(*x) {
-                        out.iter_mut().zip(w).for_each(|(out, w)| *out += x * w);
-                    }
-                }
+            if !inner.is_empty() {
+                let seen = &window.numbers[c.index(window, c.place(line * q + inner.start))..];
+                c.inside(seen, &lanes, &mut out[inner.start * k..inner.end * k]);
+            }
+        }
+    }
+}
+
+/// Channels whose sums are kept in registers.
+const LANES: usize = 16;
+
+/// What depthwise kernels see.
+impl Convolution<'_> {
+    fn taps(&self) -> impl Iterator<Item = [usize; 2]> {
+        let [down, across] = self.o.kernel.map(|d| d as usize);
+        (0..down).flat_map(move |r| (0..across).map(move |s| [r, s]))
+    }
+
+    /// Columns of the output line that begins with this pixel whose kernels lie within the image.
+    fn inner(&self, pixel: usize) -> Range<usize> {
+        let (o, q) = (self.o, self.out[1]);
+        let ([down, across], y) = (self.reach(), self.place(pixel).y);
+        let [width, stride, padding] = [o.width, o.stride[1], o.padding[1]].map(|d| d as usize);
+        if y < 0 || y + down as isize >= o.height as isize || width + padding <= across {
+            return 0..0;
+        }
+        let first = padding.div_ceil(stride).min(q);
+        first..((width + padding - across - 1) / stride + 1).clamp(first, q)
+    }
+
+    /// Σ x · w of one pixel whose kernel may reach beyond the edge, where `zeros` are.
+    #[inline(always)]
+    fn edge(&self, window: &Window<'_>, pixel: usize, zeros: &[f32], out: &mut [f32]) {
+        let place = self.place(pixel);
+        let multiplier = self.o.group_out() as usize;
+        out.fill(0.0);
+        for (tap, w) in self.taps().zip(self.kernels.numbers.chunks_exact(out.len())) {
+            let seen = self.seen(place, tap);
+            let x = if self.within(seen) {
+                &window.numbers[self.index(window, seen)..][..zeros.len()]
+            } else if self.kernels.finite {
+                continue;
+            } else {
+                zeros // Which matter only where they meet Inf or NaN.
+            };
+            if multiplier == 1 {
+                out.iter_mut().zip(x.iter().zip(w)).for_each(|(out, (x, w))| *out += x * w);
                 continue;
             }
-            let (whole, rest) = out.as_chunks_mut::<LANES>();
-            for (i, out) in whole.iter_mut().enumerate() {
+            for ((out, w), x) in out.chunks_exact_mut(multiplier).zip(w.chunks_exact(multiplier)).zip(x) {
+                out.iter_mut().zip(w).for_each(|(out, w)| *out += x * w);
+            }
+        }
+    }
+
+    /// Kernels of `LANES` channels tap by tap, then those of the next; of channels that do not fill them, none.
+    fn lanes(&self) -> Vec<[f32; LANES]> {
+        let k = self.o.out_channels as usize;
+        let rows = || self.kernels.numbers.chunks_exact(k);
+        (0..k / LANES).flat_map(|i| rows().map(move |w| w.as_chunks().0[i])).collect()
+    }
+
+    /// Σ x · w of pixels of a line whose kernels lie within the image, of which `seen` is what the first one sees.
+    #[inline(always)]
+    fn inside(&self, seen: &[f32], lanes: &[[f32; LANES]], out: &mut [f32]) {
+        let (o, k) = (self.o, self.o.out_channels as usize);
+        let [down, across] = o.dilation.map(|d| d as usize);
+        let at = |[r, s]: [usize; 2]| (r * down * o.width as usize + s * across) * o.channels as usize;
+        let taps: Vec<usize> = self.taps().map(at).collect();
+        let step = (o.stride[1] * o.channels) as usize;
+        for (i, lanes) in lanes.chunks_exact(taps.len()).enumerate() {
+            let first = i * LANES;
+            for (pixel, out) in out.chunks_exact_mut(k).enumerate() {
+                let seen = &seen[pixel * step + first..];
                 let mut sums = [0.0; LANES];
-                for (x, w) in &met {
-                    let pairs = x.as_chunks::<LANES>().0[i].iter().zip(&w.as_chunks::<LANES>().0[i]);
+                for (tap, w) in taps.iter().zip(lanes) {
+                    let pairs = seen[*tap..][..LANES].iter().zip(w);
                     sums.iter_mut().zip(pairs).for_each(|(sum, (x, w))| *sum += x * w);
                 }
-                *out = sums;
+                out[first..][..LANES].copy_from_slice(&sums);
             }
-            for (i, out) in (k - rest.len()..).zip(rest) {
-                *out = met.iter().map(|(x, w)| x[i] * w[i]).sum();
+        }
+        for (pixel, out) in out.chunks_exact_mut(k).enumerate() {
+            for first in k / LANES * LANES..k {
+                let kernels = self.kernels.numbers[first..].iter().step_by(k);
+                let pairs = taps.iter().map(|tap| seen[pixel * step + tap + first]).zip(kernels);
+                out[first] = pairs.map(|(x, w)| x * w).sum();
             }
         }
     }
@@ -279,23 +347,46 @@ impl Lines for Patches<'_> {
         k: Range<usize>,
         room: &'p mut Vec<f32>,
     ) -> Matrix<'p> {
-        let (n, across) = (self.group_in, self.convolution.o.kernel[1] as usize);
+        let (c, n) = (self.convolution, self.group_in);
+        let [across, width] = [c.o.kernel[1], c.o.width].map(|d| d as usize);
+        // Taps that lie side by side in the image and in the patch are copied as one.
+        let together = if n == c.o.channels as usize && c.o.dilation[1] == 1 { across } else { 1 };
         room.resize(pixels.len() * k.len(), 0.0);
         for (pixel, patch) in pixels.zip(room.chunks_exact_mut(k.len())) {
-            let place = self.convolution.place(pixel);
-            let (mut tap, mut channel) = (k.start / n, k.start % n);
+            let place = c.place(pixel);
+            let (mut run, mut skip) = (k.start / (together * n), k.start % (together * n));
             let mut rest = patch;
             while !rest.is_empty() {
-                let (here, after) = rest.split_at_mut((n - channel).min(rest.len()));
-                match self.convolution.meets(self.window, place, [tap / across, tap % across]) {
-                    Some(first) => here
-                        .copy_from_slice(&self.window.numbers[first + group * n + channel..][..here.len()]),
-                    None => here.fill(0.0),
+                let (here, after) = rest.split_at_mut((together * n - skip).min(rest.len()));
+                let tap = run * together;
+                let seen = c.seen(place, [tap / across, tap % across]);
+                // Of the run's taps, those within the image; of these numbers, their part of what is wanted here.
+                let left = seen.x.min(0).unsigned_abs().min(together);
+                let right = usize::try_from(width as isize - seen.x).unwrap_or(0).min(together).max(left);
+                let part = |tap: usize| (tap * n).clamp(skip, skip + here.len()) - skip;
+                let (first, last) = (part(left), part(right));
+                if first < last && c.within(Place { y: seen.y, x: seen.x + left as isize }) {
+                    let from = c.index(self.window, Place { y: seen.y, x: seen.x + left as isize });
+                    let from = from + group * n + skip + first - left * n;
+                    here[..first].fill(0.0);
+                    copy(&self.window.numbers[from..], &mut here[first..last]);
+                    here[last..].fill(0.0);
+                } else {
+                    here.fill(0.0);
                 }
-                (tap, channel, rest) = (tap + 1, 0, after);
+                (run, skip, rest) = (run + 1, 0, after);
             }
         }
         Matrix { numbers: room, stride: k.len() }
+    }
+}
+
+/// Fills `to`; a few numbers without a call.
+fn copy(from: &[f32], to: &mut [f32]) {
+    if to.len() < 8 {
+        to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
+    } else {
+        to.copy_from_slice(&from[..to.len()]);
     }
 }
 
@@ -329,14 +420,16 @@ struct Epilogue<'a> {
 }
 
 impl Epilogue<'_> {
-    /// Sums of one output pixel.
-    fn apply(&self, pixel: usize, v: &mut [f32]) {
-        cpu::finish(v, 1.0, self.factors.as_deref(), self.bias.as_deref());
+    /// Sums of output pixels from one on, `k` each.
+    fn apply(&self, first: usize, v: &mut [f32], k: usize) {
+        let (cols, bias) = (self.factors.as_deref(), self.bias.as_deref());
+        cpu::Finish { factor: 1.0, rows: None, cols, bias }.apply(v, k);
         match &self.residual {
-            Some(Residual::Nhwc(input)) => input.add(pixel, 0, v),
+            Some(Residual::Nhwc(input)) => {
+                (first..).zip(v.chunks_exact_mut(k)).for_each(|(pixel, v)| input.add(pixel, 0, v));
+            }
             Some(Residual::Nchw(all)) => {
-                let add = &all[pixel * v.len()..];
-                v.iter_mut().zip(add).for_each(|(v, add)| *v += add);
+                v.iter_mut().zip(&all[first * k..]).for_each(|(v, add)| *v += add);
             }
             None => {}
         }

@@ -119,13 +119,17 @@ struct Epilogue<'a> {
 }
 
 impl Epilogue<'_> {
-    /// Finishes sums of one row of the output: `row` of all rows, from `col` on; `a` and `b` are its lines there.
-    fn apply(&self, row: usize, col: usize, a: usize, b: usize, v: &mut [f32]) {
-        let factor = self.alpha * self.a.as_ref().map_or(1.0, |s| s[a]);
-        let (b, bias) = (self.b.as_ref().map(|s| &s[b..]), self.bias.as_ref().map(|bias| &bias[col..]));
-        cpu::finish(v, factor, b, bias);
+    /// Finishes sums of a tile of the output: rows of `n` from `row` of all rows and `col` on; `a` and `b` are its first lines.
+    fn apply(&self, (row, col): (usize, usize), (a, b): (usize, usize), v: &mut [f32], n: usize) {
+        let finish = cpu::Finish {
+            factor: self.alpha,
+            rows: self.a.as_ref().map(|s| &s[a..]),
+            cols: self.b.as_ref().map(|s| &s[b..]),
+            bias: self.bias.as_ref().map(|bias| &bias[col..]),
+        };
+        finish.apply(v, n);
         if let Some(residual) = &self.residual {
-            residual.add(row, col, v);
+            (row..).zip(v.chunks_exact_mut(n)).for_each(|(row, v)| residual.add(row, col, v));
         }
     }
 }
@@ -148,10 +152,11 @@ pub(in crate::ops) fn run(o: &Gemm, args: &mut HostArgs<'_>, threads: Threads) {
         }),
         residual: o.residual.map(|_| read("residual")),
     };
-    // Row `i` of one batch of the output, its columns from `col` on.
-    let finish = |batch: usize, i: usize, col: usize, v: &mut [f32]| {
+    // Rows of one batch of the output from `row` on, `cols` columns of them from `col` on.
+    let finish = |batch: usize, (row, col): (usize, usize), v: &mut [f32], cols: usize| {
         let (of_a, of_b) = batches.sides(batch);
-        epilogue.apply(batch * m + i, col, of_a * m + i, of_b * n + col, v);
+        epilogue.apply((batch * m + row, col), (of_a * m + row, of_b * n + col), v, cols);
+        o.activation.apply_all(v);
     };
     // Batches are pieces of work; of one or two, so are their parts.
     let count = batches.count() as usize;
@@ -172,10 +177,7 @@ pub(in crate::ops) fn run(o: &Gemm, args: &mut HostArgs<'_>, threads: Threads) {
                 (v, n),
                 &mut Room::default(),
             );
-            for (i, v) in v.chunks_exact_mut(n).enumerate() {
-                finish(batch, row + i, 0, v);
-            }
-            o.activation.apply_all(v);
+            finish(batch, (row, 0), v, n);
         });
     }
     let tiles = (0..count).flat_map(|batch| {
@@ -193,10 +195,7 @@ pub(in crate::ops) fn run(o: &Gemm, args: &mut HostArgs<'_>, threads: Threads) {
             (&mut v, cols),
             &mut Room::default(),
         );
-        for (i, v) in v.chunks_exact_mut(cols).enumerate() {
-            finish(batch, row + i, col, v);
-        }
-        o.activation.apply_all(&mut v);
+        finish(batch, (row, col), &mut v, cols);
         v
     });
     cpu::write(out, args, threads, |row, to| {
