@@ -3,8 +3,8 @@
 use quarter::{
     dtype::Format,
     ops::{
-        BatchNorm, Causal, Conv2d, Embedding, GroupNorm, Images, InstanceNorm, LayerNorm, Pool2d, RmsNorm,
-        Softmax,
+        BatchNorm, Causal, Conv2d, Embedding, GroupNorm, Images, InstanceNorm, LayerNorm, Pool2d, Positions,
+        RmsNorm, Rope, Softmax,
     },
     scale::Granularity,
     tensor::{DType, Element},
@@ -179,6 +179,24 @@ pub fn softmax(dice: &mut Dice) -> Problem<Softmax> {
     let causal = rows > 1 && cols >= rows && dice.coin();
     let op = if causal { op.causal(Causal::Aligned) } else { op };
     problem(dice, op, format!("\"scale\": {scale}, \"causal\": {causal}"))
+}
+
+pub fn rope(dice: &mut Dice) -> Problem<Rope> {
+    let (batch, tokens, heads, pairs) = (dice.of(1, 3), dice.of(1, 9), dice.of(1, 4), dice.of(1, 40));
+    let cols = 2 * pairs + dice.of(0, 1) * dice.of(0, 30);
+    let (shape, axis) = dice.one(&[([batch, tokens, heads, cols], 1), ([batch, heads, tokens, cols], 2)]);
+    let kinds = [Positions::FromZero, Positions::Offset, Positions::Shared, Positions::PerSequence];
+    let (interleaved, scale) = (dice.coin(), dice.one(&[1.0, 1.0, 0.75]));
+    let op = Rope::new(shape, axis).rotary(2 * pairs).positions(dice.one(&kinds)).scale(scale);
+    let op = Rope { interleaved, ..op }.x(dice.element());
+    // Tables have rows enough for tokens that are counted.
+    let kind = dice.one(&[DType::F32, DType::F16, DType::Bf16]);
+    let op = if dice.coin() { op.tables(tokens + dice.of(0, 20), kind) } else { op };
+    let attributes = format!(
+        "\"axis\": {axis}, \"rotary\": {}, \"interleaved\": {interleaved}, \"scale\": {scale}",
+        2 * pairs
+    );
+    problem(dice, op, attributes)
 }
 
 pub fn embedding(dice: &mut Dice) -> Problem<Embedding> {

@@ -26,6 +26,7 @@ pub mod problem;
 mod quantize;
 mod real;
 mod reduce;
+mod rope;
 mod slice;
 mod softmax;
 mod unary;
@@ -53,6 +54,7 @@ pub use problem::{Entry, KernelInfo, entry};
 pub use quantize::{Quantize, QuantizeArgs, Rounding, Scaling};
 pub use real::{Real, TINY, U};
 pub use reduce::{Reduce, ReduceArgs};
+pub use rope::{Angles, Positions, Rope, RopeArgs};
 pub use slice::{Indices, Slice, SliceArgs};
 pub use softmax::{Causal, Softmax, SoftmaxArgs};
 pub use unary::{Unary, UnaryArgs};
@@ -71,6 +73,7 @@ pub static OPERATIONS: &[Entry] = &[
     entry::<GroupNorm>(),
     entry::<InstanceNorm>(),
     entry::<Softmax>(),
+    entry::<Rope>(),
     entry::<Embedding>(),
     entry::<Binary>(),
     entry::<Unary>(),
