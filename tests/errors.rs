@@ -184,7 +184,8 @@ fn descriptors(t: &mut Table, ctx: &Context) {
          `Rope::new([2, 3, 4], 1)`, `embedding()` \
          `Embedding::new([2, 3], 7, 4)`, `add(a, b)` a `Binary` of these shapes, `gated(shape)` a SwiGLU, `x` \
          `Slice::new([2, 3], Element::F32)`, `rows` and `more` f32 of \\[2, 3\\] and \\[4, 3\\], `pool` \
-         `Pool2d::average([1, 4, 5, 2], Element::F32, [2, 3])`.",
+         `Pool2d::average([1, 4, 5, 2], Element::F32, [2, 3])`, `up(size)` \
+         `Upsample2d::bilinear([1, 4, 5, 2], Element::F32, size)`.",
     );
     let far = Element::f8(Format::signed(4, 3, 67, Specials::Fn).unwrap(), PerTensor);
     row!(t, ctx.plan_blocking(&Gemm::new(0, 3, 4)), Error::Descriptor(..));
@@ -289,6 +290,26 @@ fn descriptors(t: &mut Table, ctx: &Context) {
     row!(t, ctx.plan_blocking(&pool.clone().padding([0, 0, 0, u32::MAX])), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&pool.clone().out(f8(block))), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&pool.out(f8(PerChannel { axis: 4 }))), Error::Descriptor(..));
+    let up = |size| Upsample2d::bilinear([1, 4, 5, 2], Element::F32, size);
+    row!(t, ctx.plan_blocking(&up([0, 3])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&up([1 << 16, 1 << 15])), Error::Descriptor(..));
+    row!(
+        t,
+        ctx.plan_blocking(&Upsample2d::nearest([1, (1 << 17) - 1, 1, 1], Element::F32, [1 << 17, 1])),
+        Error::Descriptor(..)
+    );
+    row!(
+        t,
+        ctx.plan_blocking(&Upsample2d::nearest([0, 4, 5, 2], Element::F32, [8, 10])),
+        Error::Descriptor(..)
+    );
+    row!(
+        t,
+        ctx.plan_blocking(&Upsample2d::nearest([1, 4, 5, 2], Element::U32, [8, 10])),
+        Error::Descriptor(..)
+    );
+    row!(t, ctx.plan_blocking(&up([8, 10]).out(f8(block))), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&up([8, 10]).out(f8(PerChannel { axis: 4 }))), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&Slice::new([], Element::F32)), Error::Descriptor(..));
     row!(
         t,

@@ -116,6 +116,12 @@ def pool2d(a, x):
     return last(F.avg_pool2d(x, a["kernel"], a["stride"], a["padding"], a["ceil"], a["counted"]))
 
 
+def upsample2d(a, x):
+    if a["bilinear"]:
+        return last(F.interpolate(first(x), a["size"], mode="bilinear", align_corners=a["aligned"]))
+    return last(F.interpolate(first(x), a["size"], mode="nearest"))
+
+
 judges = dict(
     conv2d=conv2d,
     layer_norm=layer_norm,
@@ -127,6 +133,7 @@ judges = dict(
     rope=rope,
     embedding=embedding,
     pool2d=pool2d,
+    upsample2d=upsample2d,
 )
 
 table, failed = {}, 0

@@ -4,7 +4,7 @@ use quarter::{
     dtype::Format,
     ops::{
         BatchNorm, Causal, Conv2d, Embedding, GroupNorm, Images, InstanceNorm, LayerNorm, Pool2d, Positions,
-        RmsNorm, Rope, Softmax,
+        RmsNorm, Rope, Softmax, Upsample2d,
     },
     scale::Granularity,
     tensor::{DType, Element},
@@ -227,4 +227,17 @@ pub fn pool2d(dice: &mut Dice) -> Problem<Pool2d> {
          \"ceil\": {ceil}, \"counted\": {counted}"
     );
     problem(dice, op, attributes)
+}
+
+pub fn upsample2d(dice: &mut Dice) -> Problem<Upsample2d> {
+    let images = [dice.of(1, 3), dice.of(1, 12), dice.of(1, 12), dice.of(1, 20)];
+    // By whole factors as well.
+    let mut size = [dice.of(1, 30), dice.of(1, 30)];
+    for (size, extent) in size.iter_mut().zip([images[1], images[2]]) {
+        *size = if dice.coin() { *size } else { extent * dice.of(1, 4) };
+    }
+    let (bilinear, aligned, from) = (dice.coin(), dice.coin(), dice.element());
+    let op = if bilinear { Upsample2d::bilinear } else { Upsample2d::nearest }(images, from, size);
+    let op = if aligned { op.align_corners() } else { op };
+    problem(dice, op, format!("\"size\": {size:?}, \"bilinear\": {bilinear}, \"aligned\": {aligned}"))
 }

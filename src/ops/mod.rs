@@ -30,6 +30,7 @@ mod rope;
 mod slice;
 mod softmax;
 mod unary;
+mod upsample2d;
 
 pub use activation::Activation;
 pub use binary::{Binary, BinaryArgs, BinaryOp};
@@ -58,6 +59,7 @@ pub use rope::{Angles, Positions, Rope, RopeArgs};
 pub use slice::{Indices, Slice, SliceArgs};
 pub use softmax::{Causal, Softmax, SoftmaxArgs};
 pub use unary::{Unary, UnaryArgs};
+pub use upsample2d::{Interpolation, Upsample2d, Upsample2dArgs};
 
 /// The registry. Nothing else enumerates operations.
 pub static OPERATIONS: &[Entry] = &[
@@ -79,6 +81,7 @@ pub static OPERATIONS: &[Entry] = &[
     entry::<Unary>(),
     entry::<Gated>(),
     entry::<Pool2d>(),
+    entry::<Upsample2d>(),
     entry::<Permute>(),
     entry::<Slice>(),
     entry::<Concat>(),

@@ -10,7 +10,7 @@ use quarter::{
         Activation, BatchNorm, Binary, BinaryOp, Case, Causal, Concat, Conv2d, Data, Dequantize, Embedding,
         Gated, Gemm, GroupNorm, Halves, Images, InstanceNorm, LayerNorm, Orientation, Permute, Pool2d,
         Positions, Purpose, Quantize, Reduce, RmsNorm, Rope, Rounding, Scaling, Slice, Softmax, Unary,
-        problem::Problem,
+        Upsample2d, problem::Problem,
     },
     scale::Granularity,
     tensor::{DType, Element},
@@ -104,7 +104,14 @@ fn norm(u: &mut Unstructured<'_>) -> Result<Arc<dyn Problem>> {
 
 /// What stands between products.
 fn between(u: &mut Unstructured<'_>) -> Result<Arc<dyn Problem>> {
-    Ok(match u.int_in_range(0..=9)? {
+    Ok(match u.int_in_range(0..=10)? {
+        10 => {
+            let (nhwc, from, size) = (images(u)?, element(u)?, [extent(u)?, extent(u)?]);
+            let near = u.arbitrary()?;
+            let op = if near { Upsample2d::nearest } else { Upsample2d::bilinear }(nhwc, from, size);
+            let op = if u.arbitrary()? { op.align_corners() } else { op };
+            Arc::new(op.out(element(u)?).overflow(overflow(u)?))
+        }
         9 => {
             let shape = shape(u)?;
             let op = Rope::new(shape, u.int_in_range(0..=3)?).x(element(u)?).out(element(u)?);
