@@ -149,6 +149,9 @@ for line in (at / "cases.jsonl").open():
         continue
     # PyTorch itself rounds, in f64.
     slack = 1e-12 * want.abs().clamp(min=1e-30)
+    if case["op"] == "upsample2d":
+        # Its places too: below 2^4, rounded three times on each axis, so that a pixel weighs up to 6 * 2^4 * 2^-53 too much.
+        slack = slack + 2.0**-45 * inputs["x"].abs().max()
     off = (got - want).abs()
     wrong = ~(off <= bound + slack)
     row["cases"] += 1
