@@ -180,10 +180,12 @@ fn descriptors(t: &mut Table, ctx: &Context) {
     t.section(
         "Descriptors",
         "`ctx` is any context, `f` is `DType::F32`, `block` is `PerBlock { rows: 1, cols: 32 }`, `far` a format of bias 67, \
-         `norm` is `LayerNorm::new([2, 3])`, `softmax()` is `Softmax::new([2, 3, 4])`, `embedding()` \
+         `norm` is `LayerNorm::new([2, 3])`, `softmax()` is `Softmax::new([2, 3, 4])`, `rope()` is \
+         `Rope::new([2, 3, 4], 1)`, `embedding()` \
          `Embedding::new([2, 3], 7, 4)`, `add(a, b)` a `Binary` of these shapes, `gated(shape)` a SwiGLU, `x` \
          `Slice::new([2, 3], Element::F32)`, `rows` and `more` f32 of \\[2, 3\\] and \\[4, 3\\], `pool` \
-         `Pool2d::average([1, 4, 5, 2], Element::F32, [2, 3])`.",
+         `Pool2d::average([1, 4, 5, 2], Element::F32, [2, 3])`, `up(size)` \
+         `Upsample2d::bilinear([1, 4, 5, 2], Element::F32, size)`.",
     );
     let far = Element::f8(Format::signed(4, 3, 67, Specials::Fn).unwrap(), PerTensor);
     row!(t, ctx.plan_blocking(&Gemm::new(0, 3, 4)), Error::Descriptor(..));
@@ -288,6 +290,26 @@ fn descriptors(t: &mut Table, ctx: &Context) {
     row!(t, ctx.plan_blocking(&pool.clone().padding([0, 0, 0, u32::MAX])), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&pool.clone().out(f8(block))), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&pool.out(f8(PerChannel { axis: 4 }))), Error::Descriptor(..));
+    let up = |size| Upsample2d::bilinear([1, 4, 5, 2], Element::F32, size);
+    row!(t, ctx.plan_blocking(&up([0, 3])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&up([1 << 16, 1 << 15])), Error::Descriptor(..));
+    row!(
+        t,
+        ctx.plan_blocking(&Upsample2d::nearest([1, (1 << 17) - 1, 1, 1], Element::F32, [1 << 17, 1])),
+        Error::Descriptor(..)
+    );
+    row!(
+        t,
+        ctx.plan_blocking(&Upsample2d::nearest([0, 4, 5, 2], Element::F32, [8, 10])),
+        Error::Descriptor(..)
+    );
+    row!(
+        t,
+        ctx.plan_blocking(&Upsample2d::nearest([1, 4, 5, 2], Element::U32, [8, 10])),
+        Error::Descriptor(..)
+    );
+    row!(t, ctx.plan_blocking(&up([8, 10]).out(f8(block))), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&up([8, 10]).out(f8(PerChannel { axis: 4 }))), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&Slice::new([], Element::F32)), Error::Descriptor(..));
     row!(
         t,
@@ -307,6 +329,23 @@ fn descriptors(t: &mut Table, ctx: &Context) {
     row!(t, ctx.plan_blocking(&Softmax::new([4]).causal(Causal::Aligned)), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&Softmax::new([4]).lengths()), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&softmax().out(f8(block))), Error::Descriptor(..));
+    let rope = || Rope::new([2, 3, 4], 1);
+    row!(t, ctx.plan_blocking(&Rope::new([], 0)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Rope::new([2, 3, 4], 2)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Rope::new([2, 3], 0)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&rope().rotary(0)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&rope().rotary(6)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&rope().scale(f32::NAN)), Error::Descriptor(..));
+    row!(
+        t,
+        ctx.plan_blocking(&Rope::new([3, 4], 0).positions(Positions::PerSequence)),
+        Error::Descriptor(..)
+    );
+    row!(t, ctx.plan_blocking(&rope().tables(0, f)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&rope().tables(9, DType::F8(e5m2))), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&rope().x(Element::U32)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&rope().out(f8(block))), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&rope().out(f8(PerChannel { axis: 3 }))), Error::Descriptor(..));
     let embedding = || Embedding::new([2, 3], 7, 4);
     row!(t, ctx.plan_blocking(&Embedding::new([], 7, 4)), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&Embedding::new([2], 0, 4)), Error::Descriptor(..));

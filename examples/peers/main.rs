@@ -116,8 +116,10 @@ fn main() -> Result<(), Box<dyn Error>> {
             solve(ctx, &mut files, problems::group_norm(&mut dice)).await?;
             solve(ctx, &mut files, problems::instance_norm(&mut dice)).await?;
             solve(ctx, &mut files, problems::softmax(&mut dice)).await?;
+            solve(ctx, &mut files, problems::rope(&mut dice)).await?;
             solve(ctx, &mut files, problems::embedding(&mut dice)).await?;
             solve(ctx, &mut files, problems::pool2d(&mut dice)).await?;
+            solve(ctx, &mut files, problems::upsample2d(&mut dice)).await?;
         }
         Ok(())
     })

@@ -3,8 +3,8 @@
 use quarter::{
     dtype::Format,
     ops::{
-        BatchNorm, Causal, Conv2d, Embedding, GroupNorm, Images, InstanceNorm, LayerNorm, Pool2d, RmsNorm,
-        Softmax,
+        BatchNorm, Causal, Conv2d, Embedding, GroupNorm, Images, InstanceNorm, LayerNorm, Pool2d, Positions,
+        RmsNorm, Rope, Softmax, Upsample2d,
     },
     scale::Granularity,
     tensor::{DType, Element},
@@ -181,6 +181,24 @@ pub fn softmax(dice: &mut Dice) -> Problem<Softmax> {
     problem(dice, op, format!("\"scale\": {scale}, \"causal\": {causal}"))
 }
 
+pub fn rope(dice: &mut Dice) -> Problem<Rope> {
+    let (batch, tokens, heads, pairs) = (dice.of(1, 3), dice.of(1, 9), dice.of(1, 4), dice.of(1, 40));
+    let cols = 2 * pairs + dice.of(0, 1) * dice.of(0, 30);
+    let (shape, axis) = dice.one(&[([batch, tokens, heads, cols], 1), ([batch, heads, tokens, cols], 2)]);
+    let kinds = [Positions::FromZero, Positions::Offset, Positions::Shared, Positions::PerSequence];
+    let (interleaved, scale) = (dice.coin(), dice.one(&[1.0, 1.0, 0.75]));
+    let op = Rope::new(shape, axis).rotary(2 * pairs).positions(dice.one(&kinds)).scale(scale);
+    let op = Rope { interleaved, ..op }.x(dice.element());
+    // Tables have rows enough for tokens that are counted.
+    let kind = dice.one(&[DType::F32, DType::F16, DType::Bf16]);
+    let op = if dice.coin() { op.tables(tokens + dice.of(0, 20), kind) } else { op };
+    let attributes = format!(
+        "\"axis\": {axis}, \"rotary\": {}, \"interleaved\": {interleaved}, \"scale\": {scale}",
+        2 * pairs
+    );
+    problem(dice, op, attributes)
+}
+
 pub fn embedding(dice: &mut Dice) -> Problem<Embedding> {
     let (rows, dim) = (dice.of(1, 300), dice.of(1, 90));
     let indices: Vec<u32> = (0..dice.of(1, 3)).map(|_| dice.of(1, 7)).collect();
@@ -209,4 +227,17 @@ pub fn pool2d(dice: &mut Dice) -> Problem<Pool2d> {
          \"ceil\": {ceil}, \"counted\": {counted}"
     );
     problem(dice, op, attributes)
+}
+
+pub fn upsample2d(dice: &mut Dice) -> Problem<Upsample2d> {
+    let images = [dice.of(1, 3), dice.of(1, 12), dice.of(1, 12), dice.of(1, 20)];
+    // By whole factors as well.
+    let mut size = [dice.of(1, 30), dice.of(1, 30)];
+    for (size, extent) in size.iter_mut().zip([images[1], images[2]]) {
+        *size = if dice.coin() { *size } else { extent * dice.of(1, 4) };
+    }
+    let (bilinear, aligned, from) = (dice.coin(), dice.coin(), dice.element());
+    let op = if bilinear { Upsample2d::bilinear } else { Upsample2d::nearest }(images, from, size);
+    let op = if aligned { op.align_corners() } else { op };
+    problem(dice, op, format!("\"size\": {size:?}, \"bilinear\": {bilinear}, \"aligned\": {aligned}"))
 }

@@ -26,9 +26,11 @@ pub mod problem;
 mod quantize;
 mod real;
 mod reduce;
+mod rope;
 mod slice;
 mod softmax;
 mod unary;
+mod upsample2d;
 
 pub use activation::Activation;
 pub use binary::{Binary, BinaryArgs, BinaryOp};
@@ -53,9 +55,11 @@ pub use problem::{Entry, KernelInfo, entry};
 pub use quantize::{Quantize, QuantizeArgs, Rounding, Scaling};
 pub use real::{Real, TINY, U};
 pub use reduce::{Reduce, ReduceArgs};
+pub use rope::{Angles, Positions, Rope, RopeArgs};
 pub use slice::{Indices, Slice, SliceArgs};
 pub use softmax::{Causal, Softmax, SoftmaxArgs};
 pub use unary::{Unary, UnaryArgs};
+pub use upsample2d::{Interpolation, Upsample2d, Upsample2dArgs};
 
 /// The registry. Nothing else enumerates operations.
 pub static OPERATIONS: &[Entry] = &[
@@ -71,11 +75,13 @@ pub static OPERATIONS: &[Entry] = &[
     entry::<GroupNorm>(),
     entry::<InstanceNorm>(),
     entry::<Softmax>(),
+    entry::<Rope>(),
     entry::<Embedding>(),
     entry::<Binary>(),
     entry::<Unary>(),
     entry::<Gated>(),
     entry::<Pool2d>(),
+    entry::<Upsample2d>(),
     entry::<Permute>(),
     entry::<Slice>(),
     entry::<Concat>(),

@@ -9,7 +9,8 @@ use quarter::{
     ops::{
         Activation, BatchNorm, Binary, BinaryOp, Case, Causal, Concat, Conv2d, Data, Dequantize, Embedding,
         Gated, Gemm, GroupNorm, Halves, Images, InstanceNorm, LayerNorm, Orientation, Permute, Pool2d,
-        Purpose, Quantize, Reduce, RmsNorm, Rounding, Scaling, Slice, Softmax, Unary, problem::Problem,
+        Positions, Purpose, Quantize, Reduce, RmsNorm, Rope, Rounding, Scaling, Slice, Softmax, Unary,
+        Upsample2d, problem::Problem,
     },
     scale::Granularity,
     tensor::{DType, Element},
@@ -103,7 +104,24 @@ fn norm(u: &mut Unstructured<'_>) -> Result<Arc<dyn Problem>> {
 
 /// What stands between products.
 fn between(u: &mut Unstructured<'_>) -> Result<Arc<dyn Problem>> {
-    Ok(match u.int_in_range(0..=8)? {
+    Ok(match u.int_in_range(0..=10)? {
+        10 => {
+            let (nhwc, from, size) = (images(u)?, element(u)?, [extent(u)?, extent(u)?]);
+            let near = u.arbitrary()?;
+            let op = if near { Upsample2d::nearest } else { Upsample2d::bilinear }(nhwc, from, size);
+            let op = if u.arbitrary()? { op.align_corners() } else { op };
+            Arc::new(op.out(element(u)?).overflow(overflow(u)?))
+        }
+        9 => {
+            let shape = shape(u)?;
+            let op = Rope::new(shape, u.int_in_range(0..=3)?).x(element(u)?).out(element(u)?);
+            let kinds = [Positions::FromZero, Positions::Offset, Positions::Shared, Positions::PerSequence];
+            let op = op.positions(*u.choose(&kinds)?).overflow(overflow(u)?);
+            let op = if u.ratio(2, 3)? { op.rotary(few(u)?.wrapping_mul(2)) } else { op };
+            let op = if u.ratio(1, 4)? { op.scale(number(u)?) } else { op };
+            let op = if u.arbitrary()? { op.tables(extent(u)?, dtype(u)?) } else { op };
+            Arc::new(if u.arbitrary()? { op.interleaved() } else { op })
+        }
         0 => {
             let op = Softmax::new(shape(u)?).x(element(u)?).out(element(u)?).overflow(overflow(u)?);
             let op = op.causal(*u.choose(&[Causal::No, Causal::Aligned, Causal::Offset])?);
