@@ -14,7 +14,7 @@ pub use args::{Bytes, HostArgs};
 pub(crate) use exp::exp;
 pub use input::Input;
 pub(crate) use product::{Matrix, product};
-pub(crate) use store::{amax, each_row, fill_blocks, store_by, write_blocks, write_raising};
+pub(crate) use store::{Made, Stored, amax, fill_blocks, store_by, store_rows, write_blocks, write_raising};
 pub use store::{store, write};
 pub use threads::Threads;
 

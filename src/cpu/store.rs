@@ -41,7 +41,7 @@ pub(crate) fn write_raising(
     let mut s = layout.scales(record);
     s.reset();
     let (rows, cols) = (layout.rows() as usize, layout.cols() as usize);
-    amax((rows, cols), layout.group_map(), &mut s, threads, each_row(cols, &fill));
+    amax((rows, cols), layout.group_map(), &mut s, threads, &Made { cols, fill: &fill });
     store(layout, words, Some(&mut s), out.overflow, threads, fill);
     s.raise(raised);
     record.copy_from_slice(s.words());
@@ -88,14 +88,59 @@ pub(crate) fn fill_blocks(
     threads.for_each(parts, |(rows, part)| fill(rows, part));
 }
 
-/// Takes the magnitude of every number into the running maxima of `s`, whose groups `map` finds; `fill` makes rows of real
-/// numbers, from one on as many as there is room for.
+/// Rows of real numbers, read many at a time.
+pub(crate) trait Rows: Sync {
+    /// Makes rows from `first` on, as many as fill `out`.
+    fn fill(&self, first: usize, out: &mut [f32]);
+
+    /// The same rows where they lie in memory, or made in `room`.
+    fn read<'r>(&'r self, first: usize, room: &'r mut [f32]) -> &'r [f32] {
+        self.fill(first, room);
+        room
+    }
+}
+
+/// Rows that a function makes one by one.
+pub(crate) struct Made<F> {
+    pub cols: usize,
+    pub fill: F,
+}
+
+impl<F: Fn(usize, &mut [f32]) + Sync> Rows for Made<F> {
+    fn fill(&self, first: usize, out: &mut [f32]) {
+        for (row, out) in (first..).zip(out.chunks_exact_mut(self.cols)) {
+            (self.fill)(row, out);
+        }
+    }
+}
+
+/// Rows of a tensor; scales are not applied.
+pub(crate) struct Stored<'a> {
+    pub layout: &'a Layout,
+    pub words: &'a [u32],
+}
+
+impl Rows for Stored<'_> {
+    fn fill(&self, first: usize, out: &mut [f32]) {
+        rows::decode_rows(self.layout, self.words, first, out);
+    }
+
+    fn read<'r>(&'r self, first: usize, room: &'r mut [f32]) -> &'r [f32] {
+        if self.layout.element().dtype() == DType::F32 && self.layout.is_dense() {
+            return &bytemuck::cast_slice(&self.words[first * self.layout.row_words()..])[..room.len()];
+        }
+        self.fill(first, room);
+        room
+    }
+}
+
+/// Takes the magnitude of every number into the running maxima of `s`, whose groups `map` finds.
 pub(crate) fn amax(
     (rows, cols): (usize, usize),
     map: GroupMap,
     s: &mut Scales,
     threads: Threads,
-    fill: impl Fn(usize, &mut [f32]) + Sync + Send,
+    numbers: &impl Rows,
 ) {
     let piece = threads.piece(rows, 1);
     // Rows of one group are one stretch; else so many columns share a group.
@@ -105,11 +150,10 @@ pub(crate) fn amax(
     // Every piece has maxima of its own; integer maxima may be joined in any order.
     let seen = threads.for_each((0..rows).step_by(piece), |first| {
         let mut mine = s.clone();
-        let mut v = vec![0.0; run * cols];
+        let mut room = vec![0.0; run * cols];
         let end = (first + piece).min(rows);
         for row in (first..end).step_by(run) {
-            let v = &mut v[..run.min(end - row) * cols];
-            fill(row, v);
+            let v = numbers.read(row, &mut room[..run.min(end - row) * cols]);
             for (col, v) in (0..).step_by(stretch).zip(v.chunks(stretch)) {
                 mine.see(map.group(row, col), largest(v));
             }
@@ -128,18 +172,6 @@ fn run(joined: bool, cols: usize, piece: usize) -> usize {
     if joined { (RUN / cols).clamp(1, piece) } else { 1 }
 }
 
-/// `fill` makes one row; this those that follow it too, as many as there is room for.
-pub(crate) fn each_row(
-    cols: usize,
-    fill: impl Fn(usize, &mut [f32]) + Sync + Send,
-) -> impl Fn(usize, &mut [f32]) + Sync + Send {
-    move |first, v| {
-        for (row, v) in (first..).zip(v.chunks_exact_mut(cols)) {
-            fill(row, v);
-        }
-    }
-}
-
 /// Writes every row that `fill` makes, padding included. Where `scales` are given the rows become codes,
 /// encode(v × inv_scale), and `HAS_NAN` is raised when one of them is NaN, with `LOST_NAN` where the format has none.
 pub fn store(
@@ -150,20 +182,33 @@ pub fn store(
     threads: Threads,
     fill: impl Fn(usize, &mut [f32]) + Sync + Send,
 ) {
-    let dtype = out.element().dtype();
-    let fill = each_row(out.cols() as usize, fill);
-    store_by(out, words, scales, threads, fill, |_, v, words| rows::encode(dtype, overflow, v, words));
+    store_rows(out, words, scales, overflow, threads, &Made { cols: out.cols() as usize, fill });
 }
 
-/// The same; `fill` makes rows from one on, as many as there is room for, and `encode` makes words of such rows, scaled already,
-/// the last word filled up with zeros.
+/// The same of rows that need not be made.
+pub(crate) fn store_rows(
+    out: &Layout,
+    words: &mut [u32],
+    scales: Option<&mut Scales>,
+    overflow: Overflow,
+    threads: Threads,
+    numbers: &impl Rows,
+) {
+    let dtype = out.element().dtype();
+    store_by(out, words, scales, threads, numbers, |_, v, inv_scale, words| match (dtype, inv_scale) {
+        (DType::F8(format), Some(inv_scale)) => rows::encode_scaled(format, overflow, inv_scale, v, words),
+        _ => rows::encode(dtype, overflow, v, words),
+    });
+}
+
+/// The same; `encode` makes words of rows from one on, times the inverse scale if one is given, the last word filled up with zeros.
 pub(crate) fn store_by(
     out: &Layout,
     words: &mut [u32],
     scales: Option<&mut Scales>,
     threads: Threads,
-    fill: impl Fn(usize, &mut [f32]) + Sync + Send,
-    encode: impl Fn(usize, &[f32], &mut [u32]) + Sync + Send,
+    numbers: &impl Rows,
+    encode: impl Fn(usize, &[f32], Option<f32>, &mut [u32]) + Sync + Send,
 ) {
     let (dtype, cols) = (out.element().dtype(), out.cols() as usize);
     let coded = scales.as_deref().map(|s| (s, s.granularity().map(out.shape())));
@@ -183,24 +228,29 @@ pub(crate) fn store_by(
                 // Made where they stay.
                 for (row, words) in (first..).zip(words.chunks_exact_mut(out.row_words())) {
                     let (v, padding) = bytemuck::cast_slice_mut(words).split_at_mut(cols);
-                    fill(row, v);
+                    numbers.fill(row, v);
                     padding.fill(0.0);
                 }
                 continue;
             }
-            let v = &mut all[..words.len() / out.row_words() * cols];
-            fill(first, v);
-            if let Some((s, map)) = coded {
-                let stretch = if joined { v.len() } else { map.col_stride as usize };
-                for (col, v) in (0..).step_by(stretch).zip(v.chunks_mut(stretch)) {
-                    let inv_scale = s.inv_scale_of(map.group(first, col));
-                    scale_all(v, inv_scale);
+            let room = &mut all[..words.len() / out.row_words() * cols];
+            let length = room.len();
+            let (v, inv_scale) = match coded {
+                None => (numbers.read(first, room), None),
+                Some((s, _)) if joined => (numbers.read(first, room), Some(s.inv_scale_of(0))),
+                Some((s, map)) => {
+                    numbers.fill(first, room);
+                    let stretch = map.col_stride as usize;
+                    for (col, v) in (0..).step_by(stretch).zip(room.chunks_mut(stretch)) {
+                        scale_all(v, s.inv_scale_of(map.group(first, col)));
+                    }
+                    (&*room, None)
                 }
-            }
+            };
             if out.is_dense() {
-                encode(first, v, words);
+                encode(first, v, inv_scale, words);
             } else {
-                encode(first, v, &mut dense[..(v.len() * dtype.bytes() as usize).div_ceil(4)]);
+                encode(first, v, inv_scale, &mut dense[..(length * dtype.bytes() as usize).div_ceil(4)]);
                 let rows = bytemuck::cast_slice::<u32, u8>(&dense).chunks_exact(row_bytes);
                 for (words, row) in words.chunks_exact_mut(out.row_words()).zip(rows) {
                     let bytes = bytemuck::cast_slice_mut(words);
@@ -221,7 +271,7 @@ pub(crate) fn store_by(
                     continue;
                 }
                 let codes =
-                    &bytemuck::cast_slice::<u32, u8>(if out.is_dense() { words } else { &dense })[..v.len()];
+                    &bytemuck::cast_slice::<u32, u8>(if out.is_dense() { words } else { &dense })[..length];
                 nan |= vector(AnyNan(f, codes));
             }
         }

@@ -9,7 +9,7 @@ use crate::{
     cpu::{self, HostArgs, Threads},
     dtype::{self, Format, Overflow, Philox},
     scale::Granularity,
-    tensor::{DType, Element, Layout, Operand, rows, scales, values},
+    tensor::{DType, Element, Layout, Operand, scales, values},
 };
 #[cfg(feature = "gpu")]
 use crate::{
@@ -336,29 +336,30 @@ fn run(o: &Quantize, args: &mut HostArgs<'_>, threads: Threads) {
         (args.read(values("x")), args.write(values("out")), args.write(scales("out")));
     let (mut s, map) = (out.scales(record), out.group_map());
     s.reset();
-    let fill = |row: usize, v: &mut [f32]| rows::decode_rows(&x, words, row, v);
-    cpu::amax((x.rows() as usize, x.cols() as usize), map, &mut s, threads, fill);
+    let numbers = cpu::Stored { layout: &x, words };
+    cpu::amax((x.rows() as usize, x.cols() as usize), map, &mut s, threads, &numbers);
     if o.scaling == Scaling::Current {
         s.derive(o.format);
     }
     match o.rounding {
         Rounding::NearestEven => {
-            let encode = |_: usize, v: &[f32], words: &mut [u32]| {
-                rows::encode(DType::F8(o.format), o.overflow, v, words)
-            };
-            cpu::store_by(&out, codes, Some(&mut s), threads, fill, encode);
+            cpu::store_rows(&out, codes, Some(&mut s), o.overflow, threads, &numbers);
         }
         Rounding::Stochastic => {
             let seed = args.read(values("seed"));
             let random = Philox::from_words([seed[0], seed[1], seed[2], seed[3]]);
-            let encode = |row: usize, v: &[f32], words: &mut [u32]| {
+            let encode = |row: usize, v: &[f32], inv_scale: Option<f32>, words: &mut [u32]| {
+                let mut v = v.to_vec();
+                if let Some(inv_scale) = inv_scale {
+                    cpu::scale_all(&mut v, inv_scale);
+                }
                 let (codes, padding) = bytemuck::cast_slice_mut::<u32, u8>(words).split_at_mut(v.len());
                 let first = row as u64 * u64::from(out.cols());
-                dtype::encode_slice_stochastic(o.format, o.overflow, random, first, v, codes)
+                dtype::encode_slice_stochastic(o.format, o.overflow, random, first, &v, codes)
                     .expect("equal lengths");
                 padding.fill(0);
             };
-            cpu::store_by(&out, codes, Some(&mut s), threads, fill, encode);
+            cpu::store_by(&out, codes, Some(&mut s), threads, &numbers, encode);
         }
     }
     record.copy_from_slice(s.words());

@@ -191,8 +191,8 @@ fn run(o: &Reduce, args: &mut HostArgs<'_>, threads: Threads) {
     let mut s = Scales::unit(o.granularity, out.layout.cols() as usize);
     let shape = (x.layout.rows() as usize, x.layout.cols() as usize);
     let x = cpu::Input::new(&x, args);
-    let fill = cpu::each_row(shape.1, |row, v| x.numbers(row, 0, v));
-    cpu::amax(shape, o.granularity.map(&o.shape), &mut s, threads, fill);
+    let numbers = cpu::Made { cols: shape.1, fill: |row: usize, v: &mut [f32]| x.numbers(row, 0, v) };
+    cpu::amax(shape, o.granularity.map(&o.shape), &mut s, threads, &numbers);
     result.fill(0);
     for (g, r) in result.iter_mut().enumerate().take(s.groups()) {
         *r = s.amax_of(g).to_bits();

@@ -1,7 +1,10 @@
 //! Rows of a tensor as f32, and back: how every CPU computation meets the padded words of a layout.
 
 use super::{DType, Layout};
-use crate::dtype::{self, Overflow};
+use crate::{
+    cpu::scale_all,
+    dtype::{self, Overflow},
+};
 use half::{bf16, f16, slice::HalfFloatSliceExt};
 
 /// Rows of so many numbers at most are decoded together with their padding.
@@ -78,4 +81,28 @@ pub fn encode(dtype: DType, overflow: Overflow, x: &[f32], words: &mut [u32]) {
         }
     }
     bytemuck::cast_slice_mut::<u32, u8>(words)[bytes..].fill(0);
+}
+
+/// [`encode`] of codes, each number multiplied by `inv_scale` on the way.
+///
+/// # Panics
+/// As there.
+pub(crate) fn encode_scaled(
+    format: dtype::Format,
+    overflow: Overflow,
+    inv_scale: f32,
+    x: &[f32],
+    words: &mut [u32],
+) {
+    /// Numbers that stay in the nearest cache with their codes.
+    const RUN: usize = 1024;
+    let mut room = [0.0; RUN];
+    let (codes, padding) = bytemuck::cast_slice_mut::<u32, u8>(words).split_at_mut(x.len());
+    for (x, codes) in x.chunks(RUN).zip(codes.chunks_mut(RUN)) {
+        let scaled = &mut room[..x.len()];
+        scaled.copy_from_slice(x);
+        scale_all(scaled, inv_scale);
+        dtype::encode_slice(format, overflow, scaled, codes).expect("equal lengths");
+    }
+    padding.fill(0);
 }

@@ -66,6 +66,13 @@ pub(super) fn run(o: &Conv2d, args: &mut HostArgs<'_>, threads: Threads) {
     });
 }
 
+/// Whether sums are taken straight from the image: kernels see one channel, and a product would be too thin.
+fn directly(o: &Conv2d) -> bool {
+    /// So many terms of a sum fill a product.
+    const THICK: u32 = 32;
+    o.sees_one_channel() && (o.groups > 1 || o.taps() < THICK)
+}
+
 fn operand<'o>(operands: &'o [Operand], role: &str) -> &'o Operand {
     operands.iter().find(|o| o.role == role).expect("an operand of conv2d")
 }
@@ -94,7 +101,7 @@ impl<'a> Kernels<'a> {
         let length = (o.taps() * o.group_in()) as usize;
         let finite = numbers.iter().all(|w| w.is_finite());
         let mut kernels = Self { numbers, finite, length, group_out: o.group_out() as usize };
-        if o.sees_one_channel() && o.groups == 1 {
+        if o.sees_one_channel() && !directly(o) {
             // A product wants what one channel of the output needs together.
             let turned = (0..rows * cols).map(|i| kernels.numbers[i % length * cols + i / length]);
             kernels.numbers = Cow::Owned(turned.collect());
@@ -141,8 +148,8 @@ impl Convolution<'_> {
     /// Σ x · w of pixels of one image, every channel of each.
     fn sums(&self, pixels: &Range<usize>, out: &mut [f32]) {
         let window = self.window(pixels);
-        if self.o.sees_one_channel() && self.o.groups > 1 {
-            return vector(Depthwise { c: self, window: &window, pixels: pixels.clone(), out });
+        if directly(self.o) {
+            return vector(Direct { c: self, window: &window, pixels: pixels.clone(), out });
         }
         let (o, k) = (self.o, self.o.out_channels as usize);
         let patches = Patches { convolution: self, window: &window, group_in: o.group_in() as usize };
@@ -216,23 +223,24 @@ impl Convolution<'_> {
 }
 
 /// Σ x · w where every output channel sees one channel: all channels of a pixel together. Pixels are whole lines.
-struct Depthwise<'a> {
+struct Direct<'a> {
     c: &'a Convolution<'a>,
     window: &'a Window<'a>,
     pixels: Range<usize>,
     out: &'a mut [f32],
 }
 
-impl Loop for Depthwise<'_> {
+impl Loop for Direct<'_> {
     type Output = ();
 
     #[inline(always)]
     fn run(self) {
         let Self { c, window, pixels, out } = self;
         let (o, q, k) = (c.o, c.out[1], c.o.out_channels as usize);
-        let plain = o.group_out() == 1;
-        // Columns of a line whose kernels lie within the image.
-        let inner = |line: usize| if plain { c.inner(line * q) } else { 0..0 };
+        // Columns of a line whose kernels lie within the image, where all lanes see one channel or one each.
+        let multiplier = o.group_out() as usize;
+        let even = multiplier == 1 || multiplier.is_multiple_of(LANES);
+        let inner = |line: usize| if even { c.inner(line * q) } else { 0..0 };
         let zeros = vec![0.0; o.channels as usize];
         let lanes = c.lanes();
         for (line, out) in (pixels.start / q..).zip(out.chunks_exact_mut(q * k)) {
@@ -251,7 +259,7 @@ impl Loop for Depthwise<'_> {
 /// Channels whose sums are kept in registers.
 const LANES: usize = 16;
 
-/// What depthwise kernels see.
+/// What kernels that see one channel meet.
 impl Convolution<'_> {
     fn taps(&self) -> impl Iterator<Item = [usize; 2]> {
         let [down, across] = self.o.kernel.map(|d| d as usize);
@@ -306,18 +314,24 @@ impl Convolution<'_> {
     #[inline(always)]
     fn inside(&self, seen: &[f32], lanes: &[[f32; LANES]], out: &mut [f32]) {
         let (o, k) = (self.o, self.o.out_channels as usize);
+        let multiplier = o.group_out() as usize;
         let [down, across] = o.dilation.map(|d| d as usize);
         let at = |[r, s]: [usize; 2]| (r * down * o.width as usize + s * across) * o.channels as usize;
         let taps: Vec<usize> = self.taps().map(at).collect();
         let step = (o.stride[1] * o.channels) as usize;
         for (i, lanes) in lanes.chunks_exact(taps.len()).enumerate() {
             let first = i * LANES;
+            let seen = &seen[first / multiplier..];
             for (pixel, out) in out.chunks_exact_mut(k).enumerate() {
-                let seen = &seen[pixel * step + first..];
                 let mut sums = [0.0; LANES];
                 for (tap, w) in taps.iter().zip(lanes) {
-                    let pairs = seen[*tap..][..LANES].iter().zip(w);
-                    sums.iter_mut().zip(pairs).for_each(|(sum, (x, w))| *sum += x * w);
+                    let seen = &seen[pixel * step + tap..];
+                    if multiplier == 1 {
+                        let pairs = seen[..LANES].iter().zip(w);
+                        sums.iter_mut().zip(pairs).for_each(|(sum, (x, w))| *sum += x * w);
+                    } else {
+                        sums.iter_mut().zip(w).for_each(|(sum, w)| *sum += seen[0] * w);
+                    }
                 }
                 out[first..][..LANES].copy_from_slice(&sums);
             }
