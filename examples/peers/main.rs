@@ -119,6 +119,9 @@ fn main() -> Result<(), Box<dyn Error>> {
             solve(ctx, &mut files, problems::embedding(&mut dice)).await?;
             solve(ctx, &mut files, problems::pool2d(&mut dice)).await?;
         }
+        for i in 0..100 {
+            solve(ctx(i), &mut files, problems::conv1d(&mut dice)).await?;
+        }
         Ok(())
     })
 }

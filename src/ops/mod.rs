@@ -8,6 +8,7 @@ mod binary;
 #[cfg(feature = "gpu")]
 pub mod binding;
 mod concat;
+mod conv1d;
 mod conv2d;
 mod dequantize;
 mod embedding;
@@ -33,6 +34,7 @@ mod unary;
 pub use activation::Activation;
 pub use binary::{Binary, BinaryArgs, BinaryOp};
 pub use concat::{Concat, ConcatArgs};
+pub use conv1d::{Conv1d, Conv1dArgs, Sequences};
 pub use conv2d::{Conv2d, Conv2dArgs, Images};
 pub use dequantize::{Dequantize, DequantizeArgs};
 pub use embedding::{Embedding, EmbeddingArgs};
@@ -65,6 +67,7 @@ pub static OPERATIONS: &[Entry] = &[
     entry::<Reduce>(),
     entry::<Gemm>(),
     entry::<Conv2d>(),
+    entry::<Conv1d>(),
     entry::<LayerNorm>(),
     entry::<RmsNorm>(),
     entry::<BatchNorm>(),

@@ -7,9 +7,10 @@ use quarter::{
     dtype::Overflow,
     gpu::Capabilities,
     ops::{
-        Activation, BatchNorm, Binary, BinaryOp, Case, Causal, Concat, Conv2d, Data, Dequantize, Embedding,
-        Gated, Gemm, GroupNorm, Halves, Images, InstanceNorm, LayerNorm, Orientation, Permute, Pool2d,
-        Purpose, Quantize, Reduce, RmsNorm, Rounding, Scaling, Slice, Softmax, Unary, problem::Problem,
+        Activation, BatchNorm, Binary, BinaryOp, Case, Causal, Concat, Conv1d, Conv2d, Data,
+        Dequantize, Embedding, Gated, Gemm, GroupNorm, Halves, Images, InstanceNorm, LayerNorm, Orientation,
+        Permute, Pool2d, Purpose, Quantize, Reduce, RmsNorm, Rounding, Scaling, Sequences, Slice, Softmax,
+        Unary, problem::Problem,
     },
     scale::Granularity,
     tensor::{DType, Element},
@@ -57,6 +58,9 @@ fn product(u: &mut Unstructured<'_>) -> Result<Arc<dyn Problem>> {
         let op = if u.arbitrary()? { op.bias(dtype(u)?) } else { op };
         return Ok(Arc::new(if u.arbitrary()? { op.residual(element(u)?) } else { op }));
     }
+    if u.ratio(1, 3)? {
+        return sequences(u);
+    }
     let op = Conv2d::new(images(u)?, extent(u)?, [few(u)?, few(u)?]);
     let op = if u.arbitrary()? { op.stride([few(u)?, few(u)?]) } else { op };
     let op = if u.ratio(1, 3)? { op.dilation([few(u)?, few(u)?]) } else { op };
@@ -66,6 +70,20 @@ fn product(u: &mut Unstructured<'_>) -> Result<Arc<dyn Problem>> {
     let op = op.activation(*u.choose(&Activation::ALL)?);
     let orders = [Images::Nhwc, Images::Nchw];
     let op = op.x_images(*u.choose(&orders)?).out_images(*u.choose(&orders)?);
+    let op = if u.arbitrary()? { op.bias(dtype(u)?) } else { op };
+    Ok(Arc::new(if u.arbitrary()? { op.residual(element(u)?) } else { op }))
+}
+
+fn sequences(u: &mut Unstructured<'_>) -> Result<Arc<dyn Problem>> {
+    let op = Conv1d::new([extent(u)?, extent(u)?, extent(u)?], extent(u)?, few(u)?);
+    let op = if u.arbitrary()? { op.stride(few(u)?) } else { op };
+    let op = if u.ratio(1, 3)? { op.dilation(few(u)?) } else { op };
+    let [left, right, ..] = sides(u)?;
+    let groups = *u.choose(&[1, 1, 2, 3, op.channels])?;
+    let op = op.padding([left, right]).groups(groups).x(element(u)?).w(element(u)?).out(element(u)?);
+    let op = op.overflow(overflow(u)?).activation(*u.choose(&Activation::ALL)?);
+    let orders = [Sequences::Nlc, Sequences::Ncl];
+    let op = op.x_sequences(*u.choose(&orders)?).out_sequences(*u.choose(&orders)?);
     let op = if u.arbitrary()? { op.bias(dtype(u)?) } else { op };
     Ok(Arc::new(if u.arbitrary()? { op.residual(element(u)?) } else { op }))
 }

@@ -1,7 +1,7 @@
 //! Convolution on the CPU: some lines of an image at a time, so that what is decoded stays in the cache; their patches
 //! copied and multiplied, or where a kernel sees one channel of many (depthwise) straight from the image.
 
-use super::{Conv2d, Images, pointwise};
+use super::{Conv2d, Images, pointwise, upright::computed};
 use crate::{
     cpu::{self, HostArgs, Input, Loop, Matrix, Threads, vector},
     ops::{
@@ -31,7 +31,14 @@ pub(super) fn run(o: &Conv2d, args: &mut HostArgs<'_>, threads: Threads) {
     let (x, w) = (input("x"), input("w"));
     let [p, q] = o.out_size().map(|d| d as usize);
     let (k, images) = (o.out_channels as usize, o.batch as usize);
-    let convolution = Convolution { o, out: [p, q], kernels: Kernels::new(o, &w), x: &x };
+    let inner = computed(o);
+    let convolution = Convolution {
+        o: &inner,
+        out: inner.out_size().map(|d| d as usize),
+        kernels: Kernels::new(&inner, &w),
+        x: &x,
+        given: o,
+    };
     let epilogue = Epilogue {
         factors: factors(o, &x, &w),
         bias: o.bias.map(|_| {
@@ -41,12 +48,7 @@ pub(super) fn run(o: &Conv2d, args: &mut HostArgs<'_>, threads: Threads) {
         }),
         residual: o.residual.map(|_| Residual::new(o, input("residual"))),
     };
-    // Lines of the output that are a block: enough blocks for all threads.
-    let lines = (BLOCK / q).min(p.div_ceil(threads.get().div_ceil(images))).max(1);
-    let blocks = (0..images).flat_map(|image| {
-        (0..p).step_by(lines).map(move |y| (image * p + y) * q..(image * p + (y + lines).min(p)) * q)
-    });
-    let blocks: Vec<Range<usize>> = blocks.collect();
+    let blocks = blocks(images, convolution.out, threads);
     let fill = |pixels: &Range<usize>, v: &mut [f32]| {
         convolution.sums(pixels, v);
         for (pixel, v) in pixels.clone().zip(v.chunks_exact_mut(k)) {
@@ -66,6 +68,15 @@ pub(super) fn run(o: &Conv2d, args: &mut HostArgs<'_>, threads: Threads) {
         let line = &numbers[(image * p + y) * q * k..];
         v.iter_mut().zip(line.iter().skip(channel).step_by(k)).for_each(|(v, number)| *v = *number);
     });
+}
+
+/// Pixels of the output that are computed together, some lines of an image each: enough blocks for all threads.
+fn blocks(images: usize, [p, q]: [usize; 2], threads: Threads) -> Vec<Range<usize>> {
+    let lines = (BLOCK / q).min(p.div_ceil(threads.get().div_ceil(images))).max(1);
+    let of = |image: usize| {
+        (0..p).step_by(lines).map(move |y| (image * p + y) * q..(image * p + (y + lines).min(p)) * q)
+    };
+    (0..images).flat_map(of).collect()
 }
 
 fn operand<'o>(operands: &'o [Operand], role: &str) -> &'o Operand {
@@ -132,10 +143,13 @@ struct Place {
 
 /// What is convolved with what.
 struct Convolution<'a> {
+    /// As it is computed.
     o: &'a Conv2d,
     out: [usize; 2],
     kernels: Kernels<'a>,
     x: &'a Input<'a>,
+    /// As it came: how `x` lies.
+    given: &'a Conv2d,
 }
 
 impl Convolution<'_> {
@@ -167,27 +181,30 @@ impl Convolution<'_> {
 
     /// The lines of the input that these pixels of one image see.
     fn window(&self, pixels: &Range<usize>) -> Window<'_> {
-        let (o, x) = (self.o, self.x);
+        let (o, x, given) = (self.o, self.x, self.given);
         let [height, width, channels] = [o.height, o.width, o.channels].map(|d| d as usize);
         let image = pixels.start / (self.out[0] * self.out[1]);
         let reach = ((o.kernel[0] - 1) * o.dilation[0]) as isize;
         let line = |y: isize| usize::try_from(y).unwrap_or(0).min(height);
         let lines = line(self.place(pixels.start).y)..line(self.place(pixels.end - 1).y + reach + 1);
-        if o.x_images == Images::Nhwc
+        if given.x_images == Images::Nhwc
             && let Some(m) = x.plain()
         {
             let first = (image * height + lines.start) * width * m.stride;
             return Window { numbers: Cow::Borrowed(&m.numbers[first..]), stride: m.stride, lines };
         }
         let mut numbers = vec![0.0; lines.len() * width * channels];
-        if o.x_images == Images::Nhwc {
+        if given.x_images == Images::Nhwc {
             x.code_rows((image * height + lines.start) * width, &mut numbers);
         } else {
-            let mut row = vec![0.0; width];
+            // Rows of a channel as they came: whole ones, or a part of the only one.
+            let (rows, cols) = (given.height as usize, given.width as usize);
+            let (start, end) = (lines.start * width, lines.end * width);
+            let mut row = vec![0.0; cols.min(end - start)];
             for channel in 0..channels {
-                for (i, y) in lines.clone().enumerate() {
-                    x.codes((image * channels + channel) * height + y, 0, &mut row);
-                    let to = numbers[i * width * channels..].iter_mut().skip(channel).step_by(channels);
+                for at in (start..end).step_by(row.len().max(1)) {
+                    x.codes((image * channels + channel) * rows + at / cols, at % cols, &mut row);
+                    let to = numbers[(at - start) * channels..].iter_mut().skip(channel).step_by(channels);
                     to.zip(&row).for_each(|(to, v)| *to = *v);
                 }
             }
@@ -279,20 +296,28 @@ impl Lines for Patches<'_> {
         k: Range<usize>,
         room: &'p mut Vec<f32>,
     ) -> Matrix<'p> {
-        let (n, across) = (self.group_in, self.convolution.o.kernel[1] as usize);
+        let (n, o) = (self.group_in, self.convolution.o);
+        let across = o.kernel[1] as usize;
+        // Taps that lie together in memory where all of them meet the image: those across, or in one column those down.
+        let axis = if (o.width, across) == (1, 1) { 0 } else { 1 };
+        let joined =
+            if o.dilation[axis] == 1 && n == self.window.stride { o.kernel[axis] as usize } else { 1 };
         room.resize(pixels.len() * k.len(), 0.0);
         for (pixel, patch) in pixels.zip(room.chunks_exact_mut(k.len())) {
             let place = self.convolution.place(pixel);
             let (mut tap, mut channel) = (k.start / n, k.start % n);
             let mut rest = patch;
             while !rest.is_empty() {
-                let (here, after) = rest.split_at_mut((n - channel).min(rest.len()));
-                match self.convolution.meets(self.window, place, [tap / across, tap % across]) {
+                let meets = |tap| self.convolution.meets(self.window, place, [tap / across, tap % across]);
+                let (first, last) = (meets(tap), tap + joined - tap % joined - 1);
+                let taps = if first.is_some() && meets(last).is_some() { last + 1 - tap } else { 1 };
+                let (here, after) = rest.split_at_mut((taps * n - channel).min(rest.len()));
+                match first {
                     Some(first) => here
                         .copy_from_slice(&self.window.numbers[first + group * n + channel..][..here.len()]),
                     None => here.fill(0.0),
                 }
-                (tap, channel, rest) = (tap + 1, 0, after);
+                (tap, channel, rest) = (tap + taps, 0, after);
             }
         }
         Matrix { numbers: room, stride: k.len() }
