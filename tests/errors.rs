@@ -581,6 +581,57 @@ fn sequences(t: &mut Table, ctx: &Context) {
     );
 }
 
+fn embedding_bags(t: &mut Table, ctx: &Context) {
+    let f8 = |g| Element::f8(Format::E4M3FN, g);
+    let (even, ragged) = (Bags::Even { bags: 2, size: 3 }, Bags::Ragged { bags: 2, indices: 5 });
+    let bag = EmbeddingBag::new(ragged, 7, 4);
+    t.section(
+        "Bags of embeddings",
+        "`even` is `Bags::Even { bags: 2, size: 3 }`, `ragged` is `Bags::Ragged { bags: 2, indices: 5 }`, `bag` is \
+         `EmbeddingBag::new(ragged, 7, 4)`; `f8(g)` is E4M3FN at granularity g.",
+    );
+    row!(
+        t,
+        ctx.plan_blocking(&EmbeddingBag::new(Bags::Even { bags: 0, size: 3 }, 7, 4)),
+        Error::Descriptor(..)
+    );
+    row!(
+        t,
+        ctx.plan_blocking(&EmbeddingBag::new(Bags::Even { bags: 2, size: 0 }, 7, 4)),
+        Error::Descriptor(..)
+    );
+    row!(
+        t,
+        ctx.plan_blocking(&EmbeddingBag::new(Bags::Ragged { bags: 0, indices: 5 }, 7, 4)),
+        Error::Descriptor(..)
+    );
+    row!(
+        t,
+        ctx.plan_blocking(&EmbeddingBag::new(Bags::Ragged { bags: u32::MAX, indices: 5 }, 7, 4)),
+        Error::Descriptor(..)
+    );
+    row!(t, ctx.plan_blocking(&EmbeddingBag::new(even, 0, 4)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&EmbeddingBag::new(even, 7, 0)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&EmbeddingBag::new(even, 1 << 20, 1 << 20)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&bag.clone().table(Element::U32)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&bag.clone().out(Element::U32)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&bag.clone().out(f8(PerBlock { rows: 1, cols: 4 }))), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&bag.clone().weights(DType::U32)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&bag.clone().weights(DType::F8(Format::E5M2))), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&bag.clone().weights(DType::F32).mode(BagMode::Mean)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&bag.clone().weights(DType::F32).mode(BagMode::Max)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&bag.clone().padding_index(7)), Error::Descriptor(..));
+    let table = ctx.upload_blocking(&HostTensor::from_f32(&[0.0; 28], [7, 4]).unwrap()).unwrap();
+    let index = ctx.upload_blocking(&HostTensor::from_u32(&[0; 5], [5]).unwrap()).unwrap();
+    let offsets = ctx.upload_blocking(&HostTensor::from_u32(&[0, 2], [2]).unwrap()).unwrap();
+    let out = ctx.empty_blocking(&bag.out_layout().unwrap()).unwrap();
+    let plan = ctx.plan_blocking(&bag).unwrap();
+    let args = EmbeddingBagArgs::new(&index, &table, &out);
+    row!(t, plan.bind(&args), Error::Argument { role: "offsets", .. });
+    row!(t, plan.bind(&args.clone().offsets(&offsets)), Error::Argument { role: "offsets", .. });
+    row!(t, plan.bind(&EmbeddingBagArgs::new(&table, &table, &out)), Error::Argument { role: "index", .. });
+}
+
 fn binding(t: &mut Table, cpu: &Context) {
     let up = |shape: [u32; 2]| {
         let x = HostTensor::from_f32(&vec![1.0; (shape[0] * shape[1]) as usize], shape).unwrap();
@@ -881,6 +932,7 @@ fn every_wrong_call_is_in_the_document() {
     descriptors(t, &cpu);
     convolutions(t, &cpu);
     sequences(t, &cpu);
+    embedding_bags(t, &cpu);
     planning(t, &cpu);
     #[cfg(feature = "gpu")]
     let (gpu, portable) = {

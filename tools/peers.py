@@ -96,6 +96,15 @@ def embedding(_, index, table, residual=None):
     return y if residual is None else y + residual
 
 
+def embedding_bag(a, index, table, offsets=None, weights=None):
+    offsets = None if offsets is None else offsets.long()
+    last = offsets is not None
+    return F.embedding_bag(
+        index.long(), table, offsets, mode=a["mode"], per_sample_weights=weights, include_last_offset=last,
+        padding_idx=a["padding"],
+    )
+
+
 def pool2d(a, x):
     x = first(x)
     if a["max"]:
@@ -113,6 +122,7 @@ judges = dict(
     instance_norm=group_norm,
     softmax=softmax,
     embedding=embedding,
+    embedding_bag=embedding_bag,
     pool2d=pool2d,
 )
 

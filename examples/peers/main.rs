@@ -121,6 +121,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         for i in 0..100 {
             solve(ctx(i), &mut files, problems::conv1d(&mut dice)).await?;
+            solve(ctx(i), &mut files, problems::embedding_bag(&mut dice)).await?;
         }
         Ok(())
     })

@@ -3,7 +3,7 @@
 use quarter::{
     dtype::Format,
     ops::{
-        BatchNorm, Causal, Conv1d, Conv2d, Embedding, GroupNorm, Images,
+        BagMode, Bags, BatchNorm, Causal, Conv1d, Conv2d, Embedding, EmbeddingBag, GroupNorm, Images,
         InstanceNorm, LayerNorm, Pool2d, RmsNorm, Sequences, Softmax,
     },
     scale::Granularity,
@@ -243,4 +243,27 @@ pub fn pool2d(dice: &mut Dice) -> Problem<Pool2d> {
          \"ceil\": {ceil}, \"counted\": {counted}"
     );
     problem(dice, op, attributes)
+}
+
+pub fn embedding_bag(dice: &mut Dice) -> Problem<EmbeddingBag> {
+    let (rows, dim, bags) = (dice.of(1, 300), dice.of(1, 90), dice.of(1, 30));
+    let even = dice.coin();
+    let bags = if even {
+        Bags::Even { bags, size: dice.of(1, 100) }
+    } else {
+        Bags::Ragged { bags, indices: dice.of(1, 600) }
+    };
+    let mode = dice.one(&[BagMode::Sum, BagMode::Mean, BagMode::Max]);
+    let mut op = EmbeddingBag::new(bags, rows, dim).mode(mode).table(dice.element());
+    if mode == BagMode::Sum && dice.coin() {
+        op = op.weights(dice.one(&[DType::F32, DType::F16, DType::Bf16]));
+    }
+    let mut padding = "null".to_owned();
+    if dice.coin() {
+        let index = dice.of(0, rows - 1);
+        op = op.padding_index(index);
+        padding = index.to_string();
+    }
+    let name = format!("{mode:?}").to_lowercase();
+    problem(dice, op, format!("\"mode\": \"{name}\", \"padding\": {padding}"))
 }

@@ -12,6 +12,7 @@ mod conv1d;
 mod conv2d;
 mod dequantize;
 mod embedding;
+mod embedding_bag;
 mod expect;
 mod gated;
 mod gemm;
@@ -38,6 +39,7 @@ pub use conv1d::{Conv1d, Conv1dArgs, Sequences};
 pub use conv2d::{Conv2d, Conv2dArgs, Images};
 pub use dequantize::{Dequantize, DequantizeArgs};
 pub use embedding::{Embedding, EmbeddingArgs};
+pub use embedding_bag::{BagMode, Bags, EmbeddingBag, EmbeddingBagArgs};
 pub(crate) use expect::unscaled;
 pub use gated::{Gated, GatedArgs, Halves};
 pub use gemm::{Gemm, GemmArgs, Orientation};
@@ -75,6 +77,7 @@ pub static OPERATIONS: &[Entry] = &[
     entry::<InstanceNorm>(),
     entry::<Softmax>(),
     entry::<Embedding>(),
+    entry::<EmbeddingBag>(),
     entry::<Binary>(),
     entry::<Unary>(),
     entry::<Gated>(),

@@ -7,7 +7,7 @@ use quarter::{
     dtype::Overflow,
     gpu::Capabilities,
     ops::{
-        Activation, BatchNorm, Binary, BinaryOp, Case, Causal, Concat, Conv1d, Conv2d, Data,
+        Activation, BagMode, Bags, BatchNorm, Binary, BinaryOp, Case, Causal, Concat, Conv1d, Conv2d, Data,
         Dequantize, Embedding, Gated, Gemm, GroupNorm, Halves, Images, InstanceNorm, LayerNorm, Orientation,
         Permute, Pool2d, Purpose, Quantize, Reduce, RmsNorm, Rounding, Scaling, Sequences, Slice, Softmax,
         Unary, problem::Problem,
@@ -121,7 +121,7 @@ fn norm(u: &mut Unstructured<'_>) -> Result<Arc<dyn Problem>> {
 
 /// What stands between products.
 fn between(u: &mut Unstructured<'_>) -> Result<Arc<dyn Problem>> {
-    Ok(match u.int_in_range(0..=8)? {
+    Ok(match u.int_in_range(0..=9)? {
         0 => {
             let op = Softmax::new(shape(u)?).x(element(u)?).out(element(u)?).overflow(overflow(u)?);
             let op = op.causal(*u.choose(&[Causal::No, Causal::Aligned, Causal::Offset])?);
@@ -184,6 +184,18 @@ fn between(u: &mut Unstructured<'_>) -> Result<Arc<dyn Problem>> {
                 op = op.axis(u.int_in_range(0..=4)?, extent(u)?..extent(u)?, extent(u)?);
             }
             Arc::new(op)
+        }
+        8 => {
+            let bags = if u.arbitrary()? {
+                Bags::Even { bags: extent(u)?, size: extent(u)? }
+            } else {
+                Bags::Ragged { bags: extent(u)?, indices: extent(u)? }
+            };
+            let op = EmbeddingBag::new(bags, extent(u)?, extent(u)?).table(element(u)?).out(element(u)?);
+            let op = op.mode(*u.choose(&[BagMode::Sum, BagMode::Mean, BagMode::Max])?).overflow(overflow(u)?);
+            let op = if u.ratio(1, 3)? { op.weights(dtype(u)?) } else { op };
+            let op = if u.ratio(1, 3)? { op.padding_index(extent(u)?) } else { op };
+            Arc::new(if u.arbitrary()? { op.status() } else { op })
         }
         _ => {
             let (first, axis) = (shape(u)?, u.int_in_range(0..=3)?);
