@@ -573,6 +573,104 @@ fn convolutions(t: &mut Table, ctx: &Context) {
     row!(t, plan.bind(&Conv2dArgs::new(&x, &w, &x)), Error::Argument { role: "out", .. });
 }
 
+fn sequences(t: &mut Table, ctx: &Context) {
+    let f8 = |g| Element::f8(Format::E4M3FN, g);
+    let conv = Conv1d::new([2, 9, 4], 4, 3);
+    let depthwise = conv.clone().groups(4);
+    t.section(
+        "Convolutions of sequences",
+        "`conv` is `Conv1d::new([2, 9, 4], 4, 3)`, `depthwise` the same in 4 groups; `f8(g)` is E4M3FN at granularity g.",
+    );
+    row!(t, ctx.plan_blocking(&Conv1d::new([0, 9, 4], 4, 3)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Conv1d::new([2, 0, 4], 4, 3)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Conv1d::new([2, 9, 4], 0, 3)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Conv1d::new([2, 9, 4], 4, 0)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&conv.clone().stride(0)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&conv.clone().dilation(0)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&conv.clone().groups(0)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&conv.clone().groups(3)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Conv1d::new([2, 9, 4], 6, 3).groups(4)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Conv1d::new([2, 9, 4], 4, 10)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&conv.clone().dilation(u32::MAX)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&conv.clone().padding([u32::MAX, 0])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Conv1d::new([1 << 16, 1 << 20, 1], 1, 1)), Error::Descriptor(..));
+    row!(
+        t,
+        ctx.plan_blocking(&Conv1d::new([1, 1 << 30, 2], 1, 1).x_sequences(Sequences::Ncl)),
+        Error::Descriptor(..)
+    );
+    row!(t, ctx.plan_blocking(&conv.clone().x(f8(PerToken))), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&conv.clone().x(Element::U32)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&conv.clone().w(f8(PerChannel { axis: 2 }))), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&depthwise.clone().w(f8(PerChannel { axis: 0 }))), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&conv.clone().bias(DType::U32)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&conv.clone().residual(f8(PerToken))), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&conv.clone().out(f8(PerBlock { rows: 1, cols: 32 }))), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&conv.clone().out(f8(PerChannel { axis: 3 }))), Error::Descriptor(..));
+    let x = ctx.upload_blocking(&HostTensor::from_f32(&[0.0; 72], [2, 9, 4]).unwrap()).unwrap();
+    let w = ctx.empty_blocking(&conv.w_layout().unwrap()).unwrap();
+    let out = ctx.empty_blocking(&conv.out_layout().unwrap()).unwrap();
+    let plan = ctx.plan_blocking(&conv).unwrap();
+    row!(t, plan.bind(&Conv1dArgs::new(&x, &x, &out)), Error::Argument { role: "w", .. });
+    row!(t, plan.bind(&Conv1dArgs::new(&x, &w, &x)), Error::Argument { role: "out", .. });
+    row!(
+        t,
+        plan.bind(&Conv1dArgs::new(&x, &w, &out).residual(&out)),
+        Error::Argument { role: "residual", .. }
+    );
+}
+
+fn embedding_bags(t: &mut Table, ctx: &Context) {
+    let f8 = |g| Element::f8(Format::E4M3FN, g);
+    let (even, ragged) = (Bags::Even { bags: 2, size: 3 }, Bags::Ragged { bags: 2, indices: 5 });
+    let bag = EmbeddingBag::new(ragged, 7, 4);
+    t.section(
+        "Bags of embeddings",
+        "`even` is `Bags::Even { bags: 2, size: 3 }`, `ragged` is `Bags::Ragged { bags: 2, indices: 5 }`, `bag` is \
+         `EmbeddingBag::new(ragged, 7, 4)`; `f8(g)` is E4M3FN at granularity g.",
+    );
+    row!(
+        t,
+        ctx.plan_blocking(&EmbeddingBag::new(Bags::Even { bags: 0, size: 3 }, 7, 4)),
+        Error::Descriptor(..)
+    );
+    row!(
+        t,
+        ctx.plan_blocking(&EmbeddingBag::new(Bags::Even { bags: 2, size: 0 }, 7, 4)),
+        Error::Descriptor(..)
+    );
+    row!(
+        t,
+        ctx.plan_blocking(&EmbeddingBag::new(Bags::Ragged { bags: 0, indices: 5 }, 7, 4)),
+        Error::Descriptor(..)
+    );
+    row!(
+        t,
+        ctx.plan_blocking(&EmbeddingBag::new(Bags::Ragged { bags: u32::MAX, indices: 5 }, 7, 4)),
+        Error::Descriptor(..)
+    );
+    row!(t, ctx.plan_blocking(&EmbeddingBag::new(even, 0, 4)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&EmbeddingBag::new(even, 7, 0)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&EmbeddingBag::new(even, 1 << 20, 1 << 20)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&bag.clone().table(Element::U32)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&bag.clone().out(Element::U32)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&bag.clone().out(f8(PerBlock { rows: 1, cols: 4 }))), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&bag.clone().weights(DType::U32)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&bag.clone().weights(DType::F8(Format::E5M2))), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&bag.clone().weights(DType::F32).mode(BagMode::Mean)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&bag.clone().weights(DType::F32).mode(BagMode::Max)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&bag.clone().padding_index(7)), Error::Descriptor(..));
+    let table = ctx.upload_blocking(&HostTensor::from_f32(&[0.0; 28], [7, 4]).unwrap()).unwrap();
+    let index = ctx.upload_blocking(&HostTensor::from_u32(&[0; 5], [5]).unwrap()).unwrap();
+    let offsets = ctx.upload_blocking(&HostTensor::from_u32(&[0, 2], [2]).unwrap()).unwrap();
+    let out = ctx.empty_blocking(&bag.out_layout().unwrap()).unwrap();
+    let plan = ctx.plan_blocking(&bag).unwrap();
+    let args = EmbeddingBagArgs::new(&index, &table, &out);
+    row!(t, plan.bind(&args), Error::Argument { role: "offsets", .. });
+    row!(t, plan.bind(&args.clone().offsets(&offsets)), Error::Argument { role: "offsets", .. });
+    row!(t, plan.bind(&EmbeddingBagArgs::new(&table, &table, &out)), Error::Argument { role: "index", .. });
+}
+
 fn binding(t: &mut Table, cpu: &Context) {
     let up = |shape: [u32; 2]| {
         let x = HostTensor::from_f32(&vec![1.0; (shape[0] * shape[1]) as usize], shape).unwrap();
@@ -872,6 +970,8 @@ fn every_wrong_call_is_in_the_document() {
     tensors(t);
     descriptors(t, &cpu);
     convolutions(t, &cpu);
+    sequences(t, &cpu);
+    embedding_bags(t, &cpu);
     planning(t, &cpu);
     #[cfg(feature = "gpu")]
     let (gpu, portable) = {

@@ -44,6 +44,15 @@ def conv2d(a, x, w, bias=None):
     return last(F.conv2d(x, w, bias, a["stride"], 0, a["dilation"], a["groups"]))
 
 
+def conv1d(a, x, w, bias=None, residual=None):
+    x = x if a["from_ncl"] else first(x)
+    # [taps, out] where a kernel sees one channel, else [out, taps, in].
+    w = w.t().unsqueeze(1) if w.dim() == 2 else w.transpose(1, 2)
+    y = F.conv1d(F.pad(x, a["padding"]), w, bias, a["stride"], 0, a["dilation"], a["groups"])
+    y = y if a["to_ncl"] else last(y)
+    return y if residual is None else y + residual
+
+
 def dressed(y, gamma, beta):
     y = y if gamma is None else y * gamma
     return y if beta is None else y + beta
@@ -109,6 +118,15 @@ def embedding(_, index, table, residual=None):
     return y if residual is None else y + residual
 
 
+def embedding_bag(a, index, table, offsets=None, weights=None):
+    offsets = None if offsets is None else offsets.long()
+    last = offsets is not None
+    return F.embedding_bag(
+        index.long(), table, offsets, mode=a["mode"], per_sample_weights=weights, include_last_offset=last,
+        padding_idx=a["padding"],
+    )
+
+
 def pool2d(a, x):
     x = first(x)
     if a["max"]:
@@ -124,6 +142,7 @@ def upsample2d(a, x):
 
 judges = dict(
     conv2d=conv2d,
+    conv1d=conv1d,
     layer_norm=layer_norm,
     rms_norm=rms_norm,
     batch_norm=batch_norm,
@@ -132,6 +151,7 @@ judges = dict(
     softmax=softmax,
     rope=rope,
     embedding=embedding,
+    embedding_bag=embedding_bag,
     pool2d=pool2d,
     upsample2d=upsample2d,
 )

@@ -121,6 +121,10 @@ fn main() -> Result<(), Box<dyn Error>> {
             solve(ctx, &mut files, problems::pool2d(&mut dice)).await?;
             solve(ctx, &mut files, problems::upsample2d(&mut dice)).await?;
         }
+        for i in 0..100 {
+            solve(ctx(i), &mut files, problems::conv1d(&mut dice)).await?;
+            solve(ctx(i), &mut files, problems::embedding_bag(&mut dice)).await?;
+        }
         Ok(())
     })
 }

@@ -3,8 +3,8 @@
 use quarter::{
     dtype::Format,
     ops::{
-        BatchNorm, Causal, Conv2d, Embedding, GroupNorm, Images, InstanceNorm, LayerNorm, Pool2d, Positions,
-        RmsNorm, Rope, Softmax, Upsample2d,
+        BagMode, Bags, BatchNorm, Causal, Conv1d, Conv2d, Embedding, EmbeddingBag, GroupNorm, Images,
+        InstanceNorm, LayerNorm, Pool2d, Positions, RmsNorm, Rope, Sequences, Softmax, Upsample2d,
     },
     scale::Granularity,
     tensor::{DType, Element},
@@ -91,6 +91,40 @@ pub fn conv2d(dice: &mut Dice) -> Problem<Conv2d> {
     let nchw = images == Images::Nchw;
     let attributes = format!(
         "\"stride\": {stride:?}, \"padding\": {padding:?}, \"dilation\": {dilation:?}, \"groups\": {groups}, \"nchw\": {nchw}"
+    );
+    problem(dice, op, attributes)
+}
+
+pub fn conv1d(dice: &mut Dice) -> Problem<Conv1d> {
+    let depthwise = dice.of(0, 3) == 0;
+    let groups = if depthwise { dice.of(2, 40) } else { dice.one(&[1, 1, 1, 2, 3, 4]) };
+    let channels = if depthwise { groups } else { groups * dice.of(1, 12) };
+    let out = groups * if depthwise { dice.of(1, 2) } else { dice.of(1, 12) };
+    let (kernel, dilation, stride) = (dice.of(1, 9), dice.of(1, 4), dice.of(1, 3));
+    let padding = [dice.of(0, 9), dice.of(0, 5)];
+    let length = dilation * (kernel - 1) + 1 + dice.of(0, 60);
+    let orders = [Sequences::Nlc, Sequences::Ncl];
+    let (from, to) = (dice.one(&orders), dice.one(&orders));
+    let op = Conv1d::new([dice.of(1, 3), length, channels], out, kernel).stride(stride).padding(padding);
+    let op = op.dilation(dilation).groups(groups).x_sequences(from).out_sequences(to);
+    let w = match dice.element() {
+        e if e.format().is_some() && dice.coin() => {
+            let axis = if op.sees_one_channel() { 1 } else { 0 };
+            Element::f8(e.format().unwrap_or(Format::E5M2), Granularity::PerChannel { axis })
+        }
+        e => e,
+    };
+    let mut op = op.x(dice.element()).w(w);
+    if dice.coin() {
+        op = op.bias(dice.one(&[DType::F32, DType::F16, DType::Bf16]));
+    }
+    if dice.coin() {
+        op = op.residual(dice.element());
+    }
+    let [from, to] = [from, to].map(|order| order == Sequences::Ncl);
+    let attributes = format!(
+        "\"stride\": {stride}, \"padding\": {padding:?}, \"dilation\": {dilation}, \"groups\": {groups}, \
+         \"from_ncl\": {from}, \"to_ncl\": {to}"
     );
     problem(dice, op, attributes)
 }
@@ -240,4 +274,27 @@ pub fn upsample2d(dice: &mut Dice) -> Problem<Upsample2d> {
     let op = if bilinear { Upsample2d::bilinear } else { Upsample2d::nearest }(images, from, size);
     let op = if aligned { op.align_corners() } else { op };
     problem(dice, op, format!("\"size\": {size:?}, \"bilinear\": {bilinear}, \"aligned\": {aligned}"))
+}
+
+pub fn embedding_bag(dice: &mut Dice) -> Problem<EmbeddingBag> {
+    let (rows, dim, bags) = (dice.of(1, 300), dice.of(1, 90), dice.of(1, 30));
+    let even = dice.coin();
+    let bags = if even {
+        Bags::Even { bags, size: dice.of(1, 100) }
+    } else {
+        Bags::Ragged { bags, indices: dice.of(1, 600) }
+    };
+    let mode = dice.one(&[BagMode::Sum, BagMode::Mean, BagMode::Max]);
+    let mut op = EmbeddingBag::new(bags, rows, dim).mode(mode).table(dice.element());
+    if mode == BagMode::Sum && dice.coin() {
+        op = op.weights(dice.one(&[DType::F32, DType::F16, DType::Bf16]));
+    }
+    let mut padding = "null".to_owned();
+    if dice.coin() {
+        let index = dice.of(0, rows - 1);
+        op = op.padding_index(index);
+        padding = index.to_string();
+    }
+    let name = format!("{mode:?}").to_lowercase();
+    problem(dice, op, format!("\"mode\": \"{name}\", \"padding\": {padding}"))
 }

@@ -6,6 +6,14 @@ use crate::{
     tensor::{DType, Element},
 };
 
+/// Every one of these must be 1 or more.
+pub(crate) fn expect_some(op: &'static str, all: &[(&'static str, u32)]) -> Result<(), DescriptorError> {
+    match all.iter().find(|e| e.1 == 0) {
+        Some((what, _)) => Err(DescriptorError::new(op, what, "1 or more", "0")),
+        None => Ok(()),
+    }
+}
+
 /// What operations read: numbers, not integers.
 pub(crate) fn expect_number(op: &'static str, what: &'static str, e: Element) -> Result<(), DescriptorError> {
     match e.dtype() {

@@ -8,9 +8,11 @@ mod binary;
 #[cfg(feature = "gpu")]
 pub mod binding;
 mod concat;
+mod conv1d;
 mod conv2d;
 mod dequantize;
 mod embedding;
+mod embedding_bag;
 mod expect;
 mod gated;
 mod gemm;
@@ -35,9 +37,11 @@ mod upsample2d;
 pub use activation::Activation;
 pub use binary::{Binary, BinaryArgs, BinaryOp};
 pub use concat::{Concat, ConcatArgs};
+pub use conv1d::{Conv1d, Conv1dArgs, Sequences};
 pub use conv2d::{Conv2d, Conv2dArgs, Images};
 pub use dequantize::{Dequantize, DequantizeArgs};
 pub use embedding::{Embedding, EmbeddingArgs};
+pub use embedding_bag::{BagMode, Bags, EmbeddingBag, EmbeddingBagArgs};
 pub(crate) use expect::unscaled;
 pub use gated::{Gated, GatedArgs, Halves};
 pub use gemm::{Gemm, GemmArgs, Orientation};
@@ -69,6 +73,7 @@ pub static OPERATIONS: &[Entry] = &[
     entry::<Reduce>(),
     entry::<Gemm>(),
     entry::<Conv2d>(),
+    entry::<Conv1d>(),
     entry::<LayerNorm>(),
     entry::<RmsNorm>(),
     entry::<BatchNorm>(),
@@ -77,6 +82,7 @@ pub static OPERATIONS: &[Entry] = &[
     entry::<Softmax>(),
     entry::<Rope>(),
     entry::<Embedding>(),
+    entry::<EmbeddingBag>(),
     entry::<Binary>(),
     entry::<Unary>(),
     entry::<Gated>(),

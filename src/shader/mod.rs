@@ -65,6 +65,7 @@ pub static LIBRARY: &[Shader] = &[
     shader!("conv2d/direct.wgsl"),
     shader!("conv2d/patch.wgsl"),
     shader!("conv2d/pixel.wgsl"),
+    shader!("embedding_bag/look_up.wgsl"),
     shader!("gemm/epilogue.wgsl"),
     shader!("gemm/params.wgsl"),
     shader!("gemm/side.wgsl"),

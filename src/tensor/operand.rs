@@ -71,6 +71,8 @@ pub enum Draw {
     Powers,
     /// u32 below this; among special data some beyond.
     Below(u32),
+    /// u32 from 0 to this, none below the one before, some of them alike; among special data some that fall, and some beyond.
+    Offsets(u32),
     /// Blocks of `rows` × `cols` whose mean and variance are exact: over each, small integers have a power of two or
     /// zero for mean and a power of four for variance (but blocks of one and of three). Real-looking numbers deviate
     /// by 1 from means of 0, of 1 and of one so large that in its square, rounded to f32, a variance of 1 is lost.

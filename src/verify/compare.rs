@@ -268,7 +268,12 @@ impl Comparison {
             let (lo, hi) = &mut seen[map.group(i / cols, i % cols)];
             let v = t.value.abs();
             let flush = |v: f64| if v < TINY { 0.0 } else { v as f32 };
-            let (least, most) = if t.may_be_nan() { (v, f64::NAN) } else { (v - t.error, v + t.error) };
+            let (least, most) = match v {
+                _ if t.may_be_nan() => (v, f64::NAN),
+                // Sure, whatever its bound: Inf - Inf would be NaN.
+                f64::INFINITY => (v, v),
+                _ => (v - t.error, v + t.error),
+            };
             *lo = join(*lo, flush(least));
             *hi = join(*hi, flush(most));
         }

@@ -54,6 +54,9 @@ pub fn draw(o: &Operand, data: Data, seed: u64) -> HostTensor {
         draw => (0..n).map(|i| number(&mut r, draw, data, i, n)).collect(),
     };
     let tensor = match dtype {
+        DType::U32 if matches!(o.draw, Draw::Offsets(_)) => {
+            HostTensor::from_u32(&offsets(&mut r, o.draw, data, n), shape)
+        }
         DType::U32 => {
             HostTensor::from_u32(&(0..n).map(|i| word(&mut r, o.draw, data, i)).collect::<Vec<_>>(), shape)
         }
@@ -165,6 +168,24 @@ fn word(r: &mut Pcg, draw: Draw, data: Data, i: usize) -> u32 {
         Draw::Below(n) => r.below(n),
         _ => r.next(),
     }
+}
+
+/// [`Draw::Offsets`].
+fn offsets(r: &mut Pcg, draw: Draw, data: Data, n: usize) -> Vec<u32> {
+    let Draw::Offsets(end) = draw else { return vec![0; n] };
+    let mut x: Vec<u32> = (0..n).map(|_| r.below(end.saturating_add(1))).collect();
+    x.sort_unstable();
+    x[0] = 0;
+    for i in (1..n).filter(|i| i % 4 == 3) {
+        x[i] = x[i - 1];
+    }
+    x[n - 1] = end;
+    if data == Data::Specials {
+        for (i, x) in x.iter_mut().enumerate().filter(|(i, _)| i % 5 == 2) {
+            *x = [u32::MAX, 0, end.saturating_add(1)][i / 5 % 3];
+        }
+    }
+    x
 }
 
 fn levels(r: &mut Pcg, rows: usize, cols: usize) -> Vec<f32> {

@@ -7,10 +7,10 @@ use quarter::{
     dtype::Overflow,
     gpu::Capabilities,
     ops::{
-        Activation, BatchNorm, Binary, BinaryOp, Case, Causal, Concat, Conv2d, Data, Dequantize, Embedding,
-        Gated, Gemm, GroupNorm, Halves, Images, InstanceNorm, LayerNorm, Orientation, Permute, Pool2d,
-        Positions, Purpose, Quantize, Reduce, RmsNorm, Rope, Rounding, Scaling, Slice, Softmax, Unary,
-        Upsample2d, problem::Problem,
+        Activation, BagMode, Bags, BatchNorm, Binary, BinaryOp, Case, Causal, Concat, Conv1d, Conv2d, Data,
+        Dequantize, Embedding, EmbeddingBag, Gated, Gemm, GroupNorm, Halves, Images, InstanceNorm, LayerNorm,
+        Orientation, Permute, Pool2d, Positions, Purpose, Quantize, Reduce, RmsNorm, Rope, Rounding, Scaling,
+        Sequences, Slice, Softmax, Unary, Upsample2d, problem::Problem,
     },
     scale::Granularity,
     tensor::{DType, Element},
@@ -58,6 +58,9 @@ fn product(u: &mut Unstructured<'_>) -> Result<Arc<dyn Problem>> {
         let op = if u.arbitrary()? { op.bias(dtype(u)?) } else { op };
         return Ok(Arc::new(if u.arbitrary()? { op.residual(element(u)?) } else { op }));
     }
+    if u.ratio(1, 3)? {
+        return sequences(u);
+    }
     let op = Conv2d::new(images(u)?, extent(u)?, [few(u)?, few(u)?]);
     let op = if u.arbitrary()? { op.stride([few(u)?, few(u)?]) } else { op };
     let op = if u.ratio(1, 3)? { op.dilation([few(u)?, few(u)?]) } else { op };
@@ -67,6 +70,20 @@ fn product(u: &mut Unstructured<'_>) -> Result<Arc<dyn Problem>> {
     let op = op.activation(*u.choose(&Activation::ALL)?);
     let orders = [Images::Nhwc, Images::Nchw];
     let op = op.x_images(*u.choose(&orders)?).out_images(*u.choose(&orders)?);
+    let op = if u.arbitrary()? { op.bias(dtype(u)?) } else { op };
+    Ok(Arc::new(if u.arbitrary()? { op.residual(element(u)?) } else { op }))
+}
+
+fn sequences(u: &mut Unstructured<'_>) -> Result<Arc<dyn Problem>> {
+    let op = Conv1d::new([extent(u)?, extent(u)?, extent(u)?], extent(u)?, few(u)?);
+    let op = if u.arbitrary()? { op.stride(few(u)?) } else { op };
+    let op = if u.ratio(1, 3)? { op.dilation(few(u)?) } else { op };
+    let [left, right, ..] = sides(u)?;
+    let groups = *u.choose(&[1, 1, 2, 3, op.channels])?;
+    let op = op.padding([left, right]).groups(groups).x(element(u)?).w(element(u)?).out(element(u)?);
+    let op = op.overflow(overflow(u)?).activation(*u.choose(&Activation::ALL)?);
+    let orders = [Sequences::Nlc, Sequences::Ncl];
+    let op = op.x_sequences(*u.choose(&orders)?).out_sequences(*u.choose(&orders)?);
     let op = if u.arbitrary()? { op.bias(dtype(u)?) } else { op };
     Ok(Arc::new(if u.arbitrary()? { op.residual(element(u)?) } else { op }))
 }
@@ -104,15 +121,15 @@ fn norm(u: &mut Unstructured<'_>) -> Result<Arc<dyn Problem>> {
 
 /// What stands between products.
 fn between(u: &mut Unstructured<'_>) -> Result<Arc<dyn Problem>> {
-    Ok(match u.int_in_range(0..=10)? {
-        10 => {
+    Ok(match u.int_in_range(0..=11)? {
+        11 => {
             let (nhwc, from, size) = (images(u)?, element(u)?, [extent(u)?, extent(u)?]);
             let near = u.arbitrary()?;
             let op = if near { Upsample2d::nearest } else { Upsample2d::bilinear }(nhwc, from, size);
             let op = if u.arbitrary()? { op.align_corners() } else { op };
             Arc::new(op.out(element(u)?).overflow(overflow(u)?))
         }
-        9 => {
+        10 => {
             let shape = shape(u)?;
             let op = Rope::new(shape, u.int_in_range(0..=3)?).x(element(u)?).out(element(u)?);
             let kinds = [Positions::FromZero, Positions::Offset, Positions::Shared, Positions::PerSequence];
@@ -184,6 +201,18 @@ fn between(u: &mut Unstructured<'_>) -> Result<Arc<dyn Problem>> {
                 op = op.axis(u.int_in_range(0..=4)?, extent(u)?..extent(u)?, extent(u)?);
             }
             Arc::new(op)
+        }
+        8 => {
+            let bags = if u.arbitrary()? {
+                Bags::Even { bags: extent(u)?, size: extent(u)? }
+            } else {
+                Bags::Ragged { bags: extent(u)?, indices: extent(u)? }
+            };
+            let op = EmbeddingBag::new(bags, extent(u)?, extent(u)?).table(element(u)?).out(element(u)?);
+            let op = op.mode(*u.choose(&[BagMode::Sum, BagMode::Mean, BagMode::Max])?).overflow(overflow(u)?);
+            let op = if u.ratio(1, 3)? { op.weights(dtype(u)?) } else { op };
+            let op = if u.ratio(1, 3)? { op.padding_index(extent(u)?) } else { op };
+            Arc::new(if u.arbitrary()? { op.status() } else { op })
         }
         _ => {
             let (first, axis) = (shape(u)?, u.int_in_range(0..=3)?);

@@ -1,7 +1,7 @@
 //! Convolution on the CPU: some lines of an image at a time, so that what is decoded stays in the cache; their patches
 //! copied and multiplied, or where a kernel sees one channel of many (depthwise) straight from the image.
 
-use super::{Conv2d, Images, pointwise};
+use super::{Conv2d, Images, pointwise, upright::computed};
 use crate::{
     cpu::{self, HostArgs, Input, Loop, Matrix, Threads, vector},
     ops::{
@@ -31,7 +31,14 @@ pub(super) fn run(o: &Conv2d, args: &mut HostArgs<'_>, threads: Threads) {
     let (x, w) = (input("x"), input("w"));
     let [p, q] = o.out_size().map(|d| d as usize);
     let (k, images) = (o.out_channels as usize, o.batch as usize);
-    let convolution = Convolution { o, out: [p, q], kernels: Kernels::new(o, &w), x: &x };
+    let inner = computed(o);
+    let convolution = Convolution {
+        o: &inner,
+        out: inner.out_size().map(|d| d as usize),
+        kernels: Kernels::new(&inner, &w),
+        x: &x,
+        given: o,
+    };
     let epilogue = Epilogue {
         factors: factors(o, &x, &w),
         bias: o.bias.map(|_| {
@@ -41,12 +48,7 @@ pub(super) fn run(o: &Conv2d, args: &mut HostArgs<'_>, threads: Threads) {
         }),
         residual: o.residual.map(|_| Residual::new(o, input("residual"))),
     };
-    // Lines of the output that are a block: enough blocks for all threads.
-    let lines = (BLOCK / q).min(p.div_ceil(threads.get().div_ceil(images))).max(1);
-    let blocks = (0..images).flat_map(|image| {
-        (0..p).step_by(lines).map(move |y| (image * p + y) * q..(image * p + (y + lines).min(p)) * q)
-    });
-    let blocks: Vec<Range<usize>> = blocks.collect();
+    let blocks = blocks(images, convolution.out, threads);
     let fill = |pixels: &Range<usize>, v: &mut [f32]| {
         convolution.sums(pixels, v);
         epilogue.apply(pixels.start, v, k);
@@ -71,6 +73,15 @@ fn directly(o: &Conv2d) -> bool {
     /// So many terms of a sum fill a product.
     const THICK: u32 = 32;
     o.sees_one_channel() && (o.groups > 1 || o.taps() < THICK)
+}
+
+/// Pixels of the output that are computed together, some lines of an image each: enough blocks for all threads.
+fn blocks(images: usize, [p, q]: [usize; 2], threads: Threads) -> Vec<Range<usize>> {
+    let lines = (BLOCK / q).min(p.div_ceil(threads.get().div_ceil(images))).max(1);
+    let of = |image: usize| {
+        (0..p).step_by(lines).map(move |y| (image * p + y) * q..(image * p + (y + lines).min(p)) * q)
+    };
+    (0..images).flat_map(of).collect()
 }
 
 fn operand<'o>(operands: &'o [Operand], role: &str) -> &'o Operand {
@@ -138,10 +149,13 @@ struct Place {
 
 /// What is convolved with what.
 struct Convolution<'a> {
+    /// As it is computed.
     o: &'a Conv2d,
     out: [usize; 2],
     kernels: Kernels<'a>,
     x: &'a Input<'a>,
+    /// As it came: how `x` lies.
+    given: &'a Conv2d,
 }
 
 impl Convolution<'_> {
@@ -178,27 +192,30 @@ impl Convolution<'_> {
 
     /// The lines of the input that these pixels of one image see.
     fn window(&self, pixels: &Range<usize>) -> Window<'_> {
-        let (o, x) = (self.o, self.x);
+        let (o, x, given) = (self.o, self.x, self.given);
         let [height, width, channels] = [o.height, o.width, o.channels].map(|d| d as usize);
         let image = pixels.start / (self.out[0] * self.out[1]);
         let line = |y: isize| usize::try_from(y).unwrap_or(0).min(height);
         let end = self.place(pixels.end - 1).y + self.reach()[0] as isize + 1;
         let lines = line(self.place(pixels.start).y)..line(end);
-        if o.x_images == Images::Nhwc
+        if given.x_images == Images::Nhwc
             && let Some(m) = x.plain().filter(|m| m.stride == channels)
         {
             let first = (image * height + lines.start) * width * channels;
             return Window { numbers: Cow::Borrowed(&m.numbers[first..]), lines };
         }
         let mut numbers = vec![0.0; lines.len() * width * channels];
-        if o.x_images == Images::Nhwc {
+        if given.x_images == Images::Nhwc {
             x.code_rows((image * height + lines.start) * width, &mut numbers);
         } else {
-            let mut row = vec![0.0; width];
+            // Rows of a channel as they came: whole ones, or a part of the only one.
+            let (rows, cols) = (given.height as usize, given.width as usize);
+            let (start, end) = (lines.start * width, lines.end * width);
+            let mut row = vec![0.0; cols.min(end - start)];
             for channel in 0..channels {
-                for (i, y) in lines.clone().enumerate() {
-                    x.codes((image * channels + channel) * height + y, 0, &mut row);
-                    let to = numbers[i * width * channels..].iter_mut().skip(channel).step_by(channels);
+                for at in (start..end).step_by(row.len().max(1)) {
+                    x.codes((image * channels + channel) * rows + at / cols, at % cols, &mut row);
+                    let to = numbers[(at - start) * channels..].iter_mut().skip(channel).step_by(channels);
                     to.zip(&row).for_each(|(to, v)| *to = *v);
                 }
             }
@@ -362,9 +379,12 @@ impl Lines for Patches<'_> {
         room: &'p mut Vec<f32>,
     ) -> Matrix<'p> {
         let (c, n) = (self.convolution, self.group_in);
-        let [across, width] = [c.o.kernel[1], c.o.width].map(|d| d as usize);
-        // Taps that lie side by side in the image and in the patch are copied as one.
-        let together = if n == c.o.channels as usize && c.o.dilation[1] == 1 { across } else { 1 };
+        let across = c.o.kernel[1] as usize;
+        // Taps that lie side by side in the image and in the patch are copied as one: those across, or in one column those down.
+        let axis = if (c.o.width, across) == (1, 1) { 0 } else { 1 };
+        let extent = if axis == 0 { c.o.height } else { c.o.width } as isize;
+        let joined = n == c.o.channels as usize && c.o.dilation[axis] == 1;
+        let together = if joined { c.o.kernel[axis] as usize } else { 1 };
         room.resize(pixels.len() * k.len(), 0.0);
         for (pixel, patch) in pixels.zip(room.chunks_exact_mut(k.len())) {
             let place = c.place(pixel);
@@ -374,14 +394,19 @@ impl Lines for Patches<'_> {
                 let (here, after) = rest.split_at_mut((together * n - skip).min(rest.len()));
                 let tap = run * together;
                 let seen = c.seen(place, [tap / across, tap % across]);
+                let along = if axis == 0 { seen.y } else { seen.x };
                 // Of the run's taps, those within the image; of these numbers, their part of what is wanted here.
-                let left = seen.x.min(0).unsigned_abs().min(together);
-                let right = usize::try_from(width as isize - seen.x).unwrap_or(0).min(together).max(left);
+                let left = along.min(0).unsigned_abs().min(together);
+                let right = usize::try_from(extent - along).unwrap_or(0).min(together).max(left);
                 let part = |tap: usize| (tap * n).clamp(skip, skip + here.len()) - skip;
                 let (first, last) = (part(left), part(right));
-                if first < last && c.within(Place { y: seen.y, x: seen.x + left as isize }) {
-                    let from = c.index(self.window, Place { y: seen.y, x: seen.x + left as isize });
-                    let from = from + group * n + skip + first - left * n;
+                let met = if axis == 0 {
+                    Place { y: seen.y + left as isize, ..seen }
+                } else {
+                    Place { x: seen.x + left as isize, ..seen }
+                };
+                if first < last && c.within(met) {
+                    let from = c.index(self.window, met) + group * n + skip + first - left * n;
                     here[..first].fill(0.0);
                     copy(&self.window.numbers[from..], &mut here[first..last]);
                     here[last..].fill(0.0);

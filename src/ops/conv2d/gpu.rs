@@ -1,6 +1,6 @@
 //! Convolution on the GPU: an implicit product by the main loops of GEMM, or straight from storage.
 
-use super::{Conv2d, Images, pointwise};
+use super::{Conv2d, Images, pointwise, upright::computed};
 use crate::{
     gpu::{Capabilities, DISPATCHES, Dispatch, Params, Schedule, Stage, Tuning, Usage, WINDOW, Window, bind},
     ops::{
@@ -284,9 +284,10 @@ fn implicit(
     caps: &Capabilities,
     main: impl Fn(&Product<'_>, &dyn Fn((u32, u32)) -> Vec<product::Part>) -> Stage,
 ) -> Schedule {
-    let l = layouts(o);
-    let p = product(o, &l);
-    let cutter = Cutter { o, l: &l, limit: limit(caps) };
+    let inner = computed(o);
+    let l = layouts(&inner);
+    let p = product(&inner, &l);
+    let cutter = Cutter { o: &inner, l: &l, limit: limit(caps) };
     let x = l.x.element();
     // NaN of every pixel, then of every patch.
     let looks = cutter.looks();
@@ -310,19 +311,18 @@ fn implicit(
     let main = main(&p, &|tile| cutter.parts(tile));
     let words = u64::from(l.x.rows()) * u64::from(group_words(o));
     let workspace = vec![p.workspace(), (4 * words).next_multiple_of(16)];
-    at_the_border(o, &l, [pixels, prologue, main], workspace, caps)
+    at_the_border(o, [pixels, prologue, main], workspace, caps)
 }
 
 /// The whole schedule: images whose channels come first are turned before the stages and after them, and roles are those
 /// of the problem.
 fn at_the_border(
     o: &Conv2d,
-    l: &Layouts,
     stages: impl IntoIterator<Item = Stage>,
     workspace: Vec<u64>,
     caps: &Capabilities,
 ) -> Schedule {
-    let operands = o.operands().expect("validated");
+    let (operands, l) = (o.operands().expect("validated"), layouts(o));
     let find = |role: &str| operands.iter().find(|o| o.role == role).map(|o| &o.layout);
     let out = find("out").expect("an operand");
     let mut workspace = workspace;
@@ -393,9 +393,10 @@ pub(super) fn tiled(o: &Conv2d, t: &Tuning, caps: &Capabilities) -> Schedule {
 
 /// A kernel straight from storage, `rows` output pixels per invocation.
 fn direct(o: &Conv2d, stage: StageBuilder, rows: u32, t: &Tuning, caps: &Capabilities) -> Schedule {
-    let l = layouts(o);
+    let inner = computed(o);
+    let l = layouts(&inner);
     // One batch: all output channels are lines of B.
-    let p = Product { n: o.out_channels, batch_quads: 0, ..product(o, &l) };
+    let p = Product { n: o.out_channels, batch_quads: 0, ..product(&inner, &l) };
     let threads = t.get("THREADS");
     let mut stage = p.decoded(p.epilogue(p.side_b(p.side_a(stage))), caps).constant("THREADS", threads);
     if let Some(bias) = &l.bias {
@@ -406,10 +407,10 @@ fn direct(o: &Conv2d, stage: StageBuilder, rows: u32, t: &Tuning, caps: &Capabil
         let items = u64::from((part.piece.rows.len() as u32).div_ceil(rows)) * quads;
         p.dispatch_of(part, items.div_ceil(threads.into()), caps)
     };
-    let parts = Cutter { o, l: &l, limit: limit(caps) }.parts((4, rows));
+    let parts = Cutter { o: &inner, l: &l, limit: limit(caps) }.parts((4, rows));
     let dispatches = parts.iter().map(dispatch).collect();
     let main = stage.build([threads, 1, 1], output_shared(l.out.element()), dispatches);
-    at_the_border(o, &l, [main], vec![], caps)
+    at_the_border(o, [main], vec![], caps)
 }
 
 pub(super) fn depthwise(o: &Conv2d, t: &Tuning, caps: &Capabilities) -> Schedule {

@@ -2,24 +2,25 @@
 
 mod cases;
 mod cpu;
+pub(super) mod extents;
 #[cfg(feature = "gpu")]
 mod gpu;
 mod images;
 mod pointwise;
 #[cfg(test)]
 mod tests;
+mod upright;
 
 pub use images::Images;
 
 use super::{
     Activation, Arithmetic, Body, Case, Cost, DescriptorError, Inputs, Kernel, Operation, Outputs, Real,
-    expect::{expect_computed, expect_factor, expect_per_tensor, unscaled},
+    expect::{expect_computed, expect_factor, expect_per_tensor, expect_some, unscaled},
     real::spoils,
 };
 use crate::{
     arguments,
     dtype::Overflow,
-    scale::Granularity,
     tensor::{DType, Element, Operand},
 };
 
@@ -247,10 +248,6 @@ impl Conv2d {
         Ok(self.operands()?.pop().expect("an output").layout)
     }
 
-    fn fail(what: &'static str, expected: impl Into<String>, got: impl Into<String>) -> DescriptorError {
-        DescriptorError::new(Self::NAME, what, expected, got)
-    }
-
     /// Numbers of a kernel that one channel meets.
     fn taps(&self) -> u32 {
         self.kernel[0] * self.kernel[1]
@@ -275,7 +272,7 @@ impl Conv2d {
 
     /// What the kernel covers must lie within what there is.
     fn expect_extents(&self) -> Result<(), DescriptorError> {
-        let extents = [
+        let all = [
             ("batch", self.batch),
             ("height", self.height),
             ("width", self.width),
@@ -286,27 +283,12 @@ impl Conv2d {
             ("dilation", self.dilation[0].min(self.dilation[1])),
             ("groups", self.groups),
         ];
-        if let Some((what, _)) = extents.into_iter().find(|e| e.1 == 0) {
-            return Err(Self::fail(what, "1 or more", "0"));
-        }
-        for (what, channels) in [("channels", self.channels), ("out_channels", self.out_channels)] {
-            if !channels.is_multiple_of(self.groups) {
-                let expected = format!("a multiple of {} groups", self.groups);
-                return Err(Self::fail(what, expected, channels.to_string()));
-            }
-        }
-        let [top, left, bottom, right] = self.padding.map(u64::from);
-        let sides = [(self.height, top + bottom), (self.width, left + right)];
-        for (i, (extent, padding)) in sides.into_iter().enumerate() {
-            let padded = u64::from(extent) + padding;
-            if padded >= 1 << 31 {
-                return Err(Self::fail("padding", "padded images below 2^31", padded.to_string()));
-            }
-            let covered = u64::from(self.dilation[i]) * u64::from(self.kernel[i] - 1) + 1;
-            if covered > padded {
-                let got = format!("{} with dilation {}: {covered}", self.kernel[i], self.dilation[i]);
-                return Err(Self::fail("kernel", format!("one within the padded image, {padded}"), got));
-            }
+        expect_some(Self::NAME, &all)?;
+        extents::expect_groups(Self::NAME, self.groups, [self.channels, self.out_channels])?;
+        let [top, left, bottom, right] = self.padding;
+        let sides = [(self.height, [top, bottom]), (self.width, [left, right])];
+        for (i, side) in sides.into_iter().enumerate() {
+            extents::expect_covered(Self::NAME, "image", side, (self.kernel[i], self.dilation[i]))?;
         }
         Ok(())
     }
@@ -369,15 +351,7 @@ impl Operation for Conv2d {
         expect_factor(Self::NAME, "w", self.w)?;
         expect_computed(Self::NAME, "out", self.out)?;
         let one = self.sees_one_channel();
-        let axis = if one { 2 } else { 0 };
-        match self.w.scaling() {
-            None | Some(Granularity::PerTensor) => {}
-            Some(Granularity::PerChannel { axis: a }) if a == axis => {}
-            Some(g) => {
-                let expected = format!("scales per tensor or per output channel, axis {axis}");
-                return Err(Self::fail("w", expected, g.to_string()));
-            }
-        }
+        extents::expect_weights(Self::NAME, self.w, if one { 2 } else { 0 })?;
         let [r, s] = self.kernel;
         let k = self.out_channels;
         let w = if one { vec![r, s, k] } else { vec![k, r, s, self.group_in()] };

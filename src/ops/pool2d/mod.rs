@@ -382,15 +382,22 @@ impl Operation for Pool2d {
 }
 
 /// The larger, +0 above −0; NaN if one of them is.
-fn larger(a: Real, b: Real) -> Real {
+pub(super) fn larger(a: Real, b: Real) -> Real {
     let first = a.value.is_nan() || (!b.value.is_nan() && a.value.total_cmp(&b.value).is_ge());
     if first { a.max(b) } else { b.max(a) }
 }
 
 /// Bits of f32 as integers that rise with the number, NaN above all.
-fn rising(v: f32) -> i32 {
+#[inline(always)]
+pub(super) fn rising(v: f32) -> i32 {
     let bits = if v.is_nan() { f32::NAN.to_bits() } else { v.to_bits() } as i32;
     bits ^ ((bits >> 31) & i32::MAX)
+}
+
+/// The number that [`rising`] made this of.
+#[inline(always)]
+pub(super) fn risen(b: i32) -> f32 {
+    f32::from_bits((b ^ ((b >> 31) & i32::MAX)) as u32)
 }
 
 fn run(o: &Pool2d, args: &mut HostArgs<'_>, threads: Threads) {
@@ -409,7 +416,7 @@ fn run(o: &Pool2d, args: &mut HostArgs<'_>, threads: Threads) {
                 }
             }
             for (v, b) in v.iter_mut().zip(best) {
-                *v = f32::from_bits((b ^ ((b >> 31) & i32::MAX)) as u32);
+                *v = risen(b);
             }
         } else {
             for row in rows {
