@@ -8,9 +8,9 @@ use quarter::{
     gpu::Capabilities,
     ops::{
         Activation, BagMode, Bags, BatchNorm, Binary, BinaryOp, Case, Causal, Concat, Conv1d, Conv2d, Data,
-        Dequantize, Embedding, Gated, Gemm, GroupNorm, Halves, Images, InstanceNorm, LayerNorm, Orientation,
-        Permute, Pool2d, Purpose, Quantize, Reduce, RmsNorm, Rounding, Scaling, Sequences, Slice, Softmax,
-        Unary, problem::Problem,
+        Dequantize, Embedding, EmbeddingBag, Gated, Gemm, GroupNorm, Halves, Images, InstanceNorm, LayerNorm,
+        Orientation, Permute, Pool2d, Purpose, Quantize, Reduce, RmsNorm, Rounding, Scaling, Sequences,
+        Slice, Softmax, Unary, problem::Problem,
     },
     scale::Granularity,
     tensor::{DType, Element},
