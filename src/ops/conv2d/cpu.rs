@@ -357,7 +357,8 @@ impl Convolution<'_> {
             for first in k / LANES * LANES..k {
                 let kernels = self.kernels.numbers[first..].iter().step_by(k);
                 let pairs = taps.iter().map(|tap| seen[pixel * step + tap + first]).zip(kernels);
-                out[first] = pairs.map(|(x, w)| x * w).sum();
+                // Not `sum`, which begins at −0.
+                out[first] = pairs.fold(0.0, |sum, (x, w)| sum + x * w);
             }
         }
     }
