@@ -121,15 +121,15 @@ fn norm(u: &mut Unstructured<'_>) -> Result<Arc<dyn Problem>> {
 
 /// What stands between products.
 fn between(u: &mut Unstructured<'_>) -> Result<Arc<dyn Problem>> {
-    Ok(match u.int_in_range(0..=11)? {
-        11 => {
+    Ok(match u.int_in_range(0..=10)? {
+        10 => {
             let (nhwc, from, size) = (images(u)?, element(u)?, [extent(u)?, extent(u)?]);
             let near = u.arbitrary()?;
             let op = if near { Upsample2d::nearest } else { Upsample2d::bilinear }(nhwc, from, size);
             let op = if u.arbitrary()? { op.align_corners() } else { op };
             Arc::new(op.out(element(u)?).overflow(overflow(u)?))
         }
-        10 => {
+        9 => {
             let shape = shape(u)?;
             let op = Rope::new(shape, u.int_in_range(0..=3)?).x(element(u)?).out(element(u)?);
             let kinds = [Positions::FromZero, Positions::Offset, Positions::Shared, Positions::PerSequence];
