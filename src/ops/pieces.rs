@@ -21,6 +21,16 @@ pub(crate) fn limit(caps: &Capabilities) -> u64 {
     caps.limits.max_storage_buffer_binding_size
 }
 
+/// Rows that one binding of values may show in a window that begins at any of them: all, if they fit at once.
+pub(crate) fn rows_shown(layout: &Layout, caps: &Capabilities) -> u32 {
+    if layout.values_bytes() <= limit(caps) {
+        return layout.rows();
+    }
+    // A window starts up to 256 bytes early and ends up to 16 late.
+    let fit = limit(caps).saturating_sub(512) / layout.row_bytes();
+    fit.clamp(1, layout.rows().into()) as u32
+}
+
 /// One piece of a pass over all quads of a tensor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Piece {

@@ -15,10 +15,7 @@ use std::ops::Range;
 
 /// Rows of the table that each of as many dispatches sees.
 fn windows(table: &Layout, caps: &Capabilities) -> Vec<Range<u32>> {
-    let (rows, limit) = (table.rows(), pieces::limit(caps));
-    // A window starts up to 256 bytes early and ends up to 16 late.
-    let fit = (limit.saturating_sub(512) / table.row_bytes()).clamp(1, rows.into()) as u32;
-    let step = if table.values_bytes() <= limit { rows } else { fit };
+    let (rows, step) = (table.rows(), pieces::rows_shown(table, caps));
     let window = |first: u32| first..first.saturating_add(step).min(rows);
     (0..rows).step_by(step as usize).take(DISPATCHES + 1).map(window).collect()
 }

@@ -44,20 +44,13 @@ impl Layouts {
     }
 }
 
-/// Rows of the table that a binding shows at a time.
-fn step(table: &Layout, caps: &Capabilities) -> u32 {
-    // A window starts up to 256 bytes early and ends up to 16 late.
-    let fit = (pieces::limit(caps).saturating_sub(512) / table.row_bytes()).clamp(1, table.rows().into());
-    if table.values_bytes() <= pieces::limit(caps) { table.rows() } else { fit as u32 }
-}
-
 fn accepts(o: &EmbeddingBag, caps: &Capabilities) -> Result<Vec<Tuning>, Refusal> {
     let l = Layouts::new(o);
     let table = l.get("table");
     let within = |what: &str, needed: u64, limit: u64| {
         if needed <= limit { Ok(()) } else { Err(Refusal::Limit { what: what.to_owned(), needed, limit }) }
     };
-    let needed = table.rows().div_ceil(step(table, caps));
+    let needed = table.rows().div_ceil(pieces::rows_shown(table, caps));
     within("parts of the table", needed.into(), STAGES)?;
     let pieces = Pass::new(o, &l, parts(&l, needed).as_ref(), caps).pieces.len() as u64;
     within("dispatches, at least", pieces * u64::from(needed), DISPATCHES as u64)?;
@@ -240,7 +233,7 @@ fn look_up(
 pub(super) fn schedule(o: &EmbeddingBag, tree: bool, caps: &Capabilities) -> Schedule {
     let l = Layouts::new(o);
     let (table, out) = (l.get("table"), l.get("out"));
-    let step = step(table, caps);
+    let step = pieces::rows_shown(table, caps);
     let parts = parts(&l, table.rows().div_ceil(step));
     let pass = Pass::new(o, &l, parts.as_ref(), caps);
     let mut stages = vec![];
