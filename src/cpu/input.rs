@@ -95,6 +95,20 @@ impl<'a> Input<'a> {
         }
     }
 
+    /// [`numbers`](Self::numbers) of whole rows from `row` on, as many as fill `out`.
+    ///
+    /// # Panics
+    /// As there.
+    pub(crate) fn number_rows(&self, row: usize, out: &mut [f32]) {
+        self.code_rows(row, out);
+        if let Some(s) = &self.scales {
+            let (map, cols) = (self.layout.group_map(), self.layout.cols() as usize);
+            for (row, out) in (row..).zip(out.chunks_exact_mut(cols)) {
+                s.apply(map, row, 0, out);
+            }
+        }
+    }
+
     /// A row of numbers beside `out`, which has as many columns, or the one number that all its columns share.
     pub(crate) fn spread(&self, row: usize, out: &mut [f32]) {
         if self.layout.cols() > 1 {

@@ -14,7 +14,9 @@ pub use args::{Bytes, HostArgs};
 pub(crate) use exp::exp;
 pub use input::Input;
 pub(crate) use product::{Matrix, product};
-pub(crate) use store::{Made, Stored, amax, fill_blocks, store_by, store_rows, write_blocks, write_raising};
+pub(crate) use store::{
+    Made, Stored, amax, fill_blocks, store_by, store_rows, write_blocks, write_blocks_raising, write_raising,
+};
 pub use store::{store, write};
 pub use threads::Threads;
 
@@ -124,6 +126,19 @@ impl Finish<'_> {
         }
         vector(Apply(self, v, n));
     }
+}
+
+/// Bits of f32 as integers that rise with the number, NaN above all.
+#[inline(always)]
+pub(crate) fn rising(v: f32) -> i32 {
+    let bits = if v.is_nan() { f32::NAN.to_bits() } else { v.to_bits() } as i32;
+    bits ^ ((bits >> 31) & i32::MAX)
+}
+
+/// The number that [`rising`] made this of.
+#[inline(always)]
+pub(crate) fn risen(b: i32) -> f32 {
+    f32::from_bits((b ^ ((b >> 31) & i32::MAX)) as u32)
 }
 
 /// v × inv_scale with subnormal v as zero, sign kept: what a GPU that flushes subnormals computes.

@@ -55,6 +55,18 @@ pub(crate) fn write_blocks(
     blocks: &[Range<usize>],
     fill: impl Fn(&Range<usize>, &mut [f32]) + Sync + Send,
 ) {
+    write_blocks_raising(out, args, threads, 0, blocks, fill);
+}
+
+/// The same; where there is a record, these flags are raised in it too.
+pub(crate) fn write_blocks_raising(
+    out: &Operand,
+    args: &mut HostArgs<'_>,
+    threads: Threads,
+    raised: u32,
+    blocks: &[Range<usize>],
+    fill: impl Fn(&Range<usize>, &mut [f32]) + Sync + Send,
+) {
     let (layout, cols) = (&out.layout, out.layout.cols() as usize);
     if layout.element().dtype() == DType::F32 && layout.is_dense() {
         // Made where they stay.
@@ -68,7 +80,7 @@ pub(crate) fn write_blocks(
     }
     let mut numbers = vec![0.0; layout.elements() as usize];
     fill_blocks(&mut numbers, cols, threads, blocks, fill);
-    write(out, args, threads, |row, v| v.copy_from_slice(&numbers[row * cols..][..cols]));
+    write_raising(out, args, threads, raised, |row, v| v.copy_from_slice(&numbers[row * cols..][..cols]));
 }
 
 /// Fills dense rows of `cols` numbers, block by block.

@@ -155,6 +155,12 @@ impl Real {
     }
 }
 
+/// The larger, +0 above −0; NaN if one of them is.
+pub(crate) fn larger(a: Real, b: Real) -> Real {
+    let first = a.value.is_nan() || (!b.value.is_nan() && a.value.total_cmp(&b.value).is_ge());
+    if first { a.max(b) } else { b.max(a) }
+}
+
 /// Whether a driver that takes an operand below 2⁻¹²⁶ for zero makes NaN of x · y, as it may: 0 · Inf.
 pub(crate) fn spoils(x: f64, y: f64) -> bool {
     let tiny = |v: f64| v != 0.0 && v.abs() < TINY;

@@ -1,5 +1,5 @@
 //! Convolution on the CPU: some lines of an image at a time, so that what is decoded stays in the cache; their patches
-//! copied and multiplied, or where a kernel sees one channel of many (depthwise) straight from the image.
+//! copied and multiplied, or where a kernel sees one channel (depthwise, or a thin product) straight from the image.
 
 use super::{Conv2d, Images, pointwise, upright::computed};
 use crate::{
@@ -16,6 +16,8 @@ use std::{borrow::Cow, ops::Range};
 const BLOCK: usize = 1024;
 /// Output pixels whose patches are copied at once: with a panel of the product they fit the cache.
 const PATCHES: usize = 128;
+/// Channels whose sums are kept in registers where there are no patches.
+const LANES: usize = 16;
 
 pub(super) fn run(o: &Conv2d, args: &mut HostArgs<'_>, threads: Threads) {
     if let Some(product) = pointwise::as_gemm(o) {
@@ -91,11 +93,13 @@ fn operand<'o>(operands: &'o [Operand], role: &str) -> &'o Operand {
 /// Weights in f32, decoded once: those of an output channel together, or where kernels see one channel those of a tap.
 struct Kernels<'a> {
     numbers: Cow<'a, [f32]>,
-    /// Whether all are: none is Inf or NaN.
-    finite: bool,
     /// Numbers of a kernel.
     length: usize,
     group_out: usize,
+    /// Whether none is Inf or NaN; asked where sums are taken straight from the image, as the next.
+    finite: bool,
+    /// Kernels of `LANES` channels tap by tap, then those of the next; of channels that do not fill them, none.
+    lanes: Vec<[f32; LANES]>,
 }
 
 impl<'a> Kernels<'a> {
@@ -110,9 +114,14 @@ impl<'a> Kernels<'a> {
             }
         };
         let length = (o.taps() * o.group_in()) as usize;
-        let finite = numbers.iter().all(|w| w.is_finite());
-        let mut kernels = Self { numbers, finite, length, group_out: o.group_out() as usize };
-        if o.sees_one_channel() && !directly(o) {
+        let group_out = o.group_out() as usize;
+        let mut kernels = Self { numbers, length, group_out, finite: true, lanes: vec![] };
+        if directly(o) {
+            kernels.finite = kernels.numbers.iter().all(|w| w.is_finite());
+            let taps = || kernels.numbers.chunks_exact(cols);
+            let lanes = (0..cols / LANES).flat_map(|i| taps().map(move |w| w.as_chunks().0[i])).collect();
+            kernels.lanes = lanes;
+        } else if o.sees_one_channel() {
             // A product wants what one channel of the output needs together.
             let turned = (0..rows * cols).map(|i| kernels.numbers[i % length * cols + i / length]);
             kernels.numbers = Cow::Owned(turned.collect());
@@ -259,7 +268,6 @@ impl Loop for Direct<'_> {
         let even = multiplier == 1 || multiplier.is_multiple_of(LANES);
         let inner = |line: usize| if even { c.inner(line * q) } else { 0..0 };
         let zeros = vec![0.0; o.channels as usize];
-        let lanes = c.lanes();
         for (line, out) in (pixels.start / q..).zip(out.chunks_exact_mut(q * k)) {
             let inner = inner(line);
             for column in (0..inner.start).chain(inner.end..q) {
@@ -267,14 +275,11 @@ impl Loop for Direct<'_> {
             }
             if !inner.is_empty() {
                 let seen = &window.numbers[c.index(window, c.place(line * q + inner.start))..];
-                c.inside(seen, &lanes, &mut out[inner.start * k..inner.end * k]);
+                c.inside(seen, &mut out[inner.start * k..inner.end * k]);
             }
         }
     }
 }
-
-/// Channels whose sums are kept in registers.
-const LANES: usize = 16;
 
 /// What kernels that see one channel meet.
 impl Convolution<'_> {
@@ -320,23 +325,16 @@ impl Convolution<'_> {
         }
     }
 
-    /// Kernels of `LANES` channels tap by tap, then those of the next; of channels that do not fill them, none.
-    fn lanes(&self) -> Vec<[f32; LANES]> {
-        let k = self.o.out_channels as usize;
-        let rows = || self.kernels.numbers.chunks_exact(k);
-        (0..k / LANES).flat_map(|i| rows().map(move |w| w.as_chunks().0[i])).collect()
-    }
-
     /// Σ x · w of pixels of a line whose kernels lie within the image, of which `seen` is what the first one sees.
     #[inline(always)]
-    fn inside(&self, seen: &[f32], lanes: &[[f32; LANES]], out: &mut [f32]) {
+    fn inside(&self, seen: &[f32], out: &mut [f32]) {
         let (o, k) = (self.o, self.o.out_channels as usize);
         let multiplier = o.group_out() as usize;
         let [down, across] = o.dilation.map(|d| d as usize);
         let at = |[r, s]: [usize; 2]| (r * down * o.width as usize + s * across) * o.channels as usize;
         let taps: Vec<usize> = self.taps().map(at).collect();
         let step = (o.stride[1] * o.channels) as usize;
-        for (i, lanes) in lanes.chunks_exact(taps.len()).enumerate() {
+        for (i, lanes) in self.kernels.lanes.chunks_exact(taps.len()).enumerate() {
             let first = i * LANES;
             let seen = &seen[first / multiplier..];
             for (pixel, out) in out.chunks_exact_mut(k).enumerate() {
@@ -444,9 +442,7 @@ impl<'a> Residual<'a> {
             return Self::Nhwc(input);
         }
         let mut numbers = vec![0.0; input.layout().elements() as usize];
-        for (row, v) in numbers.chunks_exact_mut(input.layout().cols() as usize).enumerate() {
-            input.numbers(row, 0, v);
-        }
+        input.number_rows(0, &mut numbers);
         Self::Nchw(o.out_images.last(&numbers, o.batch, o.out_size(), o.out_channels))
     }
 }

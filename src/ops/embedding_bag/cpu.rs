@@ -2,11 +2,8 @@
 
 use super::{BagMode, Bags, EmbeddingBag};
 use crate::{
-    cpu::{self, HostArgs, Input, Loop, Threads, vector},
-    ops::{
-        Operation,
-        pool2d::{risen, rising},
-    },
+    cpu::{self, HostArgs, Input, Loop, Threads, risen, rising, vector},
+    ops::Operation,
     scale::flags,
     tensor::{Layout, values},
 };
@@ -61,20 +58,14 @@ pub(super) fn run(o: &EmbeddingBag, args: &mut HostArgs<'_>, threads: Threads) {
         words.fill(0);
         words[..2].copy_from_slice(&[unknown, bad]);
     }
-    let fill = |bag: usize, v: &mut [f32]| join(&places, &table, weights.as_ref(), bag, v);
-    let out = operand("out");
-    if out.layout.element().scaling().is_none() {
-        return cpu::write(out, args, threads, fill);
-    }
-    // Once, though rows are asked for twice: for their amax and for their codes.
-    let dim = o.dim as usize;
-    let mut numbers = vec![0.0; count * dim];
-    let piece = threads.piece(count, 1);
+    // In blocks, though bags are rows: those of a record would be asked for twice, for their amax and for their codes.
+    let (dim, piece) = (o.dim as usize, threads.piece(count, 1));
     let blocks: Vec<_> = (0..count).step_by(piece).map(|first| first..(first + piece).min(count)).collect();
-    cpu::fill_blocks(&mut numbers, dim, threads, &blocks, |rows, v| {
-        rows.clone().zip(v.chunks_exact_mut(dim)).for_each(|(bag, v)| fill(bag, v));
+    cpu::write_blocks_raising(operand("out"), args, threads, raised, &blocks, |bags, v| {
+        for (bag, v) in bags.clone().zip(v.chunks_exact_mut(dim)) {
+            join(&places, &table, weights.as_ref(), bag, v);
+        }
     });
-    cpu::write_raising(out, args, threads, raised, |bag, v| v.copy_from_slice(&numbers[bag * dim..][..dim]));
 }
 
 /// The result of one bag.

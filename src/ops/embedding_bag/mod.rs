@@ -10,8 +10,7 @@ mod tests;
 use super::{
     Arithmetic, Body, Case, Cost, DescriptorError, Inputs, Kernel, Operation, Outputs, Real,
     expect::{expect_computed, expect_number, expect_some, unscaled},
-    pool2d::larger,
-    real::spoils,
+    real::{larger, spoils},
 };
 use crate::{
     arguments,

@@ -9,6 +9,7 @@ mod tests;
 use super::{
     Activation, Arithmetic, Body, Case, Cost, DescriptorError, Inputs, Kernel, Operation, Outputs, Real,
     expect::{expect_computed, expect_number},
+    real::larger,
 };
 use crate::{
     arguments,
@@ -381,25 +382,6 @@ impl Operation for Pool2d {
     }
 }
 
-/// The larger, +0 above −0; NaN if one of them is.
-pub(super) fn larger(a: Real, b: Real) -> Real {
-    let first = a.value.is_nan() || (!b.value.is_nan() && a.value.total_cmp(&b.value).is_ge());
-    if first { a.max(b) } else { b.max(a) }
-}
-
-/// Bits of f32 as integers that rise with the number, NaN above all.
-#[inline(always)]
-pub(super) fn rising(v: f32) -> i32 {
-    let bits = if v.is_nan() { f32::NAN.to_bits() } else { v.to_bits() } as i32;
-    bits ^ ((bits >> 31) & i32::MAX)
-}
-
-/// The number that [`rising`] made this of.
-#[inline(always)]
-pub(super) fn risen(b: i32) -> f32 {
-    f32::from_bits((b ^ ((b >> 31) & i32::MAX)) as u32)
-}
-
 fn run(o: &Pool2d, args: &mut HostArgs<'_>, threads: Threads) {
     let [x, out] = o.operands().expect("validated").try_into().expect("two operands");
     let x = cpu::Input::new(&x, args);
@@ -408,15 +390,15 @@ fn run(o: &Pool2d, args: &mut HostArgs<'_>, threads: Threads) {
         x.numbers(rows.next().expect("a number in every window"), 0, v);
         let mut tap = vec![0.0; v.len()];
         if o.pooling == Pooling::Max {
-            let mut best: Vec<i32> = v.iter().map(|v| rising(*v)).collect();
+            let mut best: Vec<i32> = v.iter().map(|v| cpu::rising(*v)).collect();
             for row in rows {
                 x.numbers(row, 0, &mut tap);
                 for (b, t) in best.iter_mut().zip(&tap) {
-                    *b = (*b).max(rising(*t));
+                    *b = (*b).max(cpu::rising(*t));
                 }
             }
             for (v, b) in v.iter_mut().zip(best) {
-                *v = risen(b);
+                *v = cpu::risen(b);
             }
         } else {
             for row in rows {

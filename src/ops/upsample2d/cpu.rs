@@ -17,7 +17,7 @@ pub(super) fn run(o: &Upsample2d, args: &mut HostArgs<'_>, threads: Threads) {
         .map(|place| (place, place.part as f32 * across.inverse()))
         .collect();
     let stretch = |line: usize, from: &mut [f32], to: &mut [f32]| {
-        decode(&x, line * w, from);
+        x.number_rows(line * w, from);
         for ((place, weight), to) in columns.iter().zip(to.chunks_exact_mut(c)) {
             let from = &from[place.low as usize * c..];
             if place.part == 0 {
@@ -56,17 +56,6 @@ pub(super) fn run(o: &Upsample2d, args: &mut HostArgs<'_>, threads: Threads) {
             }
         }
     });
-}
-
-/// Whole rows from this one on as numbers.
-fn decode(x: &Input<'_>, first: usize, to: &mut [f32]) {
-    x.code_rows(first, to);
-    if let Some(s) = x.scales() {
-        let (map, cols) = (x.layout().group_map(), x.layout().cols() as usize);
-        for (row, to) in (first..).zip(to.chunks_exact_mut(cols)) {
-            s.apply(map, row, 0, to);
-        }
-    }
 }
 
 #[inline(always)]
