@@ -1,4 +1,4 @@
-//! Files below models/, which `./fetch-models` fetches, and PyTorch's weights in them.
+//! Weights in files: those below models/, which `./fetch-models` fetches, and those in the repository.
 #![allow(dead_code)] // every example uses a part
 
 use quarter::{nn::Statistics, tensor::HostTensor};
@@ -27,12 +27,17 @@ pub fn tensor<'a>(file: &SafeTensors<'a>, name: &str, dtype: Dtype) -> Result<(&
     Ok((t.data(), t.shape().iter().map(|&d| Ok(u32::try_from(d)?)).collect::<Result<_>>()?))
 }
 
-/// PyTorch's weights by name.
+/// Weights by name; those of convolutions and norms as PyTorch has them.
 pub struct Weights<'a>(SafeTensors<'a>);
 
 impl<'a> Weights<'a> {
     pub fn new(file: &'a [u8]) -> Result<Self> {
         Ok(Self(SafeTensors::deserialize(file)?))
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.0.len()
     }
 
     pub fn get(&self, name: &str) -> Result<HostTensor> {

@@ -3,6 +3,8 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for the terminal")]
 
 mod model;
+#[path = "../common/models.rs"]
+mod models;
 mod network;
 
 use model::Model;

@@ -1,17 +1,17 @@
 //! The sentence encoder: token, position and type embeddings, six blocks of attention and a feed-forward network, the mean
 //! over the tokens.
 
-use crate::tokenizer::Tokenizer;
+use crate::{
+    models::{Result, Weights},
+    tokenizer::Tokenizer,
+};
 use quarter::{
     Context,
     nn::{self, Embedding, Graph, Layer, LayerNorm, Linear, MultiHeadAttention, Precision, Value},
     ops::{Activation, Gemm, Orientation},
     tensor::{Element, HostTensor, Layout},
 };
-use safetensors::SafeTensors;
 use std::collections::BTreeMap;
-
-pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 const BLOCKS: usize = 6;
 const HEADS: u32 = 12;
@@ -45,19 +45,6 @@ pub struct Encoder {
     models: BTreeMap<usize, nn::Model>,
 }
 
-/// Weights of a file by name.
-struct Weights<'a>(SafeTensors<'a>);
-
-impl Weights<'_> {
-    fn get(&self, name: &str) -> Result<HostTensor> {
-        let t = self.0.tensor(name)?;
-        let numbers: Vec<f32> = t.data().as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)).collect();
-        let shape: Vec<u32> =
-            t.shape().iter().map(|&d| u32::try_from(d)).collect::<std::result::Result<_, _>>()?;
-        Ok(HostTensor::from_f32(&numbers, shape)?)
-    }
-}
-
 impl Encoder {
     /// Weights per output channel, activations per tensor, in this precision; so many texts run together.
     pub async fn new(
@@ -66,7 +53,7 @@ impl Encoder {
         precision: Precision,
         batch: usize,
     ) -> Result<Self> {
-        let weights = Weights(SafeTensors::deserialize(file)?);
+        let weights = Weights::new(file)?;
         let mut bytes = (0, 0);
         let mut count = |l: &Layout| {
             bytes.0 += l.values_bytes() + l.scales_bytes();

@@ -5,17 +5,20 @@
 #[path = "../common/contexts.rs"]
 mod contexts;
 mod encoder;
+#[path = "../common/models.rs"]
+mod models;
 mod probe;
 #[path = "../common/score.rs"]
 mod score;
 mod tokenizer;
 
 use clap::Parser;
-use encoder::{Encoder, Result};
+use encoder::Encoder;
+use models::{Result, read};
 use probe::Probe;
 use quarter::{Context, On, dtype::Format, nn::Precision};
 use score::{Rho, Share};
-use std::{io::BufRead, path::Path, process::ExitCode, time::Instant};
+use std::{io::BufRead, process::ExitCode, time::Instant};
 
 /// Encodes human-scored snippets in f32 and in three 8-bit formats: cosine to f32, polarity by a logistic probe, similarity of
 /// words.
@@ -68,11 +71,6 @@ fn precision(format: Option<Format>) -> Precision {
 struct Snippet {
     score: f32,
     text: String,
-}
-
-fn read(path: &str) -> Result<Vec<u8>> {
-    let at = Path::new(env!("CARGO_MANIFEST_DIR")).join("models").join(path);
-    std::fs::read(&at).map_err(|e| format!("{}: {e}; `./fetch-models` fetches it", at.display()).into())
 }
 
 /// Pairs of words, and how alike people found them (L. Finkelstein et al., 2001).

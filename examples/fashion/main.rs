@@ -5,15 +5,17 @@
 #[path = "../common/contexts.rs"]
 mod contexts;
 mod model;
+#[path = "../common/models.rs"]
+mod models;
 mod network;
 #[path = "../common/score.rs"]
 mod score;
 
 use clap::Parser;
-use model::{Model, Result};
+use model::Model;
+use models::Result;
 use network::{Network, Norm};
-use quarter::{Context, On, dtype::Format, nn::Precision, tensor::HostTensor};
-use safetensors::tensor::{Dtype, TensorView};
+use quarter::{Context, On, dtype::Format, nn::Precision};
 use score::Share;
 use std::{
     io::BufRead,
@@ -137,14 +139,7 @@ async fn layers(file: &Path, software: bool) -> Result<()> {
             }
         }
     }
-    let bytes = |t: &HostTensor| t.to_f32().iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
-    let all: Vec<_> = all.iter().map(|(name, t)| (name, t.shape(), bytes(t))).collect();
-    let views = all.iter().map(|(name, shape, bytes)| {
-        let shape = shape.iter().map(|d| *d as usize).collect();
-        Ok((name, TensorView::new(Dtype::F32, shape, bytes)?))
-    });
-    safetensors::serialize_to_file(views.collect::<Result<Vec<_>>>()?, None, file)?;
-    Ok(())
+    models::write(file, &all)
 }
 
 /// For every line that comes in, all images once in every precision: whoever sends the lines sets the pace, and can run

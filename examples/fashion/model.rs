@@ -1,9 +1,8 @@
 //! The trained network and the test images, as the files have them.
 
+use crate::models::{Result, Weights, tensor};
 use quarter::{nn::Statistics, tensor::HostTensor};
 use safetensors::{Dtype, SafeTensors};
-
-pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 /// A convolution and the BatchNorm that follows it.
 pub struct Block {
@@ -58,14 +57,9 @@ const DEVIATION: f32 = 0.3530;
 
 impl Model {
     pub fn load() -> Result<Self> {
-        let file = SafeTensors::deserialize(include_bytes!("fashion.safetensors"))?;
-        let real = |name: String| {
-            let (bytes, shape) = read(&file, &name, Dtype::F32)?;
-            let numbers: Vec<f32> = bytes.as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)).collect();
-            Result::Ok(HostTensor::from_f32(&numbers, shape)?)
-        };
+        let weights = Weights::new(include_bytes!("fashion.safetensors"))?;
         let block = |(name, stride): (&'static str, u32)| {
-            let part = |part: &str| Result::Ok(real(format!("{name}.{part}"))?.to_f32());
+            let part = |part: &str| Result::Ok(weights.get(&format!("{name}.{part}"))?.to_f32());
             let norm = Statistics {
                 gamma: part("gamma")?,
                 beta: part("beta")?,
@@ -73,15 +67,15 @@ impl Model {
                 variance: part("variance")?,
                 epsilon: 1e-5,
             };
-            Result::Ok(Block { name, stride, weight: real(format!("{name}.weight"))?, norm })
+            Result::Ok(Block { name, stride, weight: weights.get(&format!("{name}.weight"))?, norm })
         };
         let blocks = BLOCKS.into_iter().map(block).collect::<Result<_>>()?;
-        let linear = (real("linear.weight".into())?, real("linear.bias".into())?);
+        let linear = (weights.get("linear.weight")?, weights.get("linear.bias")?);
 
         let file = SafeTensors::deserialize(include_bytes!("test_images.safetensors"))?;
-        let (pixels, shape) = read(&file, "images", Dtype::U8)?;
+        let (pixels, shape) = tensor(&file, "images", Dtype::U8)?;
         let pixels: Vec<f32> = pixels.iter().map(|&p| (f32::from(p) / 255.0 - MEAN) / DEVIATION).collect();
-        let labels = read(&file, "labels", Dtype::U8)?.0.iter().map(|&l| l.into()).collect();
+        let labels = tensor(&file, "labels", Dtype::U8)?.0.iter().map(|&l| l.into()).collect();
         let images = HostTensor::from_f32(&pixels, [&shape[..], &[1]].concat())?;
         Ok(Self { blocks, linear, images, labels })
     }
@@ -93,13 +87,4 @@ impl Model {
         let length = (n * height * width * channels) as usize;
         Ok(HostTensor::from_f32(&numbers[..length], [n, height, width, channels])?)
     }
-}
-
-/// Bytes and shape of a tensor, if it is of this kind.
-fn read<'a>(file: &SafeTensors<'a>, name: &str, dtype: Dtype) -> Result<(&'a [u8], Vec<u32>)> {
-    let t = file.tensor(name)?;
-    if t.dtype() != dtype {
-        return Err(format!("`{name}`: expected {dtype:?}, got {:?}", t.dtype()).into());
-    }
-    Ok((t.data(), t.shape().iter().map(|&d| Ok(u32::try_from(d)?)).collect::<Result<_>>()?))
 }

@@ -1,6 +1,6 @@
 //! The network on one context: convolutions with ReLU, the mean of every channel, a linear layer.
 
-use crate::model::{Block, Result};
+use crate::{model::Block, models::Result};
 use quarter::{
     Context, Error,
     nn::{self, BatchNorm2d, Conv2d, Graph, Layer, Linear, Precision, Sequential, Value},
