@@ -19,6 +19,8 @@ import ml_dtypes
 import numpy as np
 from safetensors.numpy import load_file
 
+from layers import decibels, table
+
 models = pathlib.Path(__file__).parent.parent / "models"
 weights = load_file(models / "efficientnet/efficientnet-lite0-57934424.safetensors")
 photographs = load_file(models / "photographs/images.safetensors")
@@ -83,10 +85,6 @@ def layers(images, rounded=exact):
     return out
 
 
-def decibels(off, want):
-    return 10 * np.log10((want**2).mean() / (off**2).mean())
-
-
 images, labels = photographs["images"], photographs["labels"]
 print(f"numpy {np.__version__}, f64:")
 want = None
@@ -104,14 +102,4 @@ print()
 truth = layers(images[:2])
 got = load_file(sys.argv[1])
 columns = dict.fromkeys(tuple(name.split(".")[:3]) for name in got)
-print("| layer |" + "".join(f" {' '.join(c)} |" for c in columns))
-print("|---|" + "---|" * len(columns))
-for layer, want in truth.items():
-    cells = []
-    for column in columns:
-        off = got[".".join([*column, layer])].astype(np.float64) - want
-        if column[1] == "f32":
-            cells.append(f"{np.abs(off).max() / np.abs(want).max():.1e}")
-        else:
-            cells.append(f"{decibels(off, want):.1f}")
-    print(f"| {layer} |" + "".join(f" {c} |" for c in cells))
+table(truth, got, columns)

@@ -15,6 +15,8 @@ import sys
 import numpy as np
 from safetensors.numpy import load_file
 
+from layers import table
+
 files = pathlib.Path(__file__).parent.parent / "examples/fashion"
 weights = {k: v.astype(np.float64) for k, v in load_file(files / "fashion.safetensors").items()}
 images = load_file(files / "test_images.safetensors")["images"][:16, :, :, None]
@@ -53,14 +55,4 @@ truth["linear"] = x @ weights["linear.weight"].T + weights["linear.bias"]
 
 got = load_file(sys.argv[1])
 columns = dict.fromkeys(tuple(name.split(".")[:3]) for name in got)
-print("| layer |" + "".join(f" {' '.join(c)} |" for c in columns))
-print("|---|" + "---|" * len(columns))
-for layer, want in truth.items():
-    cells = []
-    for column in columns:
-        off = got[".".join([*column, layer])].astype(np.float64) - want
-        if column[1] == "f32":
-            cells.append(f"{np.abs(off).max() / np.abs(want).max():.1e}")
-        else:
-            cells.append(f"{10 * np.log10((want**2).mean() / (off**2).mean()):.1f}")
-    print(f"| {layer} |" + "".join(f" {c} |" for c in cells))
+table(truth, got, columns)

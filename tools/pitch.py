@@ -18,6 +18,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from safetensors.numpy import load_file
 
+from layers import table
+
 models = pathlib.Path(__file__).parent.parent / "models"
 weights = {k: v.astype(np.float64) for k, v in load_file(models / "crepe/tiny.safetensors").items()}
 got = load_file(sys.argv[1])
@@ -62,15 +64,5 @@ for on in dict.fromkeys(c[0] for c in columns):
         f" largest difference of an answer {np.abs(mine - truth).max():.1e}"
     )
 
-print("\n| layer |" + "".join(f" {' '.join(c)} |" for c in columns))
-print("|---|" + "---|" * len(columns))
-for layer, want in layers(frames[:16]).items():
-    cells = []
-    for column in columns:
-        mine = got[".".join([*column, layer])].astype(np.float64).reshape(want.shape)
-        off = mine - want
-        if column[1] == "f32":
-            cells.append(f"{np.abs(off).max() / np.abs(want).max():.1e}")
-        else:
-            cells.append(f"{10 * np.log10((want**2).mean() / (off**2).mean()):.1f}")
-    print(f"| {layer} |" + "".join(f" {c} |" for c in cells))
+print()
+table(layers(frames[:16]), got, columns)
