@@ -137,7 +137,7 @@ const SHADERS: &[(&str, &str, &str, &str)] = &[
     ("conv2d", "tiled", "return select(vec4<f32>(), v, inside);", "return v;"),
     ("conv2d", "register", "let quad = batch * (params.group_in / 4u) + k_quad;", "let quad = k_quad;"),
     ("conv2d", "tiled", "return batch * params.batch_quads + quad;", "return quad;"),
-    ("conv2d", "register", "(batch * params.n + at) * params.taps", "batch * params.n + at"),
+    ("conv2d", "register", "(batch * params.n + at) * line_rows()", "batch * params.n + at"),
     ("conv2d", "tiled", "seen |= a_nan(pixel", "seen = a_nan(pixel"),
     ("conv2d", "register", "select(0u, 1u << i, any_nan", "select(0u, 1u, any_nan"),
     ("conv2d", "tiled", "seen |= pixels[row", "seen = pixels[row"),
@@ -146,10 +146,10 @@ const SHADERS: &[(&str, &str, &str, &str)] = &[
     ("conv2d", "depthwise", "/ vec4(params.group_out);", "% vec4(params.group_in);"),
     ("conv2d", "depthwise", "nan1 |= x1.nan | w_nan;", "nan1 |= x1.nan;"),
     ("conv2d", "depthwise", "nan3 |= x3.nan | w_nan;", "nan3 |= w_nan;"),
-    ("conv2d", "depthwise", "let w = b_numbers(tap, near);", "let w = b_numbers(tap, 0u);"),
+    ("conv2d", "depthwise", "let w = b_numbers(tap_row(tap), near);", "let w = b_numbers(tap_row(tap), 0u);"),
     ("conv2d", "grouped", "k / params.group_out * params.group_in", "0u"),
     ("conv2d", "grouped", "min(4u, params.group_in - 4u * quad)", "4u"),
-    ("conv2d", "grouped", "nan |= any(b_nan_at(k * params.taps + tap, quad));", ""),
+    ("conv2d", "grouped", "nan |= any(b_nan_at(row, quad));", ""),
     ("conv2d", "tiled", "row / params.height % params.channels", "row % params.channels"),
     // Sequences: a tap, a step, an edge, a sequence or a channel taken for another, a NaN missed.
     (

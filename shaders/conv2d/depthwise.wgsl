@@ -57,8 +57,8 @@ fn main(
         var nan2 = nan0;
         var nan3 = nan0;
         for (var tap = 0u; tap < params.taps; tap++) {
-            let w = b_numbers(tap, near);
-            let w_nan = b_nan_at(tap, near);
+            let w = b_numbers(tap_row(tap), near);
+            let w_nan = b_nan_at(tap_row(tap), near);
             let pixels = pixel_of(out_pixels, tap);
             let x0 = channels(pixels.x, near);
             let x1 = channels(pixels.y, near);

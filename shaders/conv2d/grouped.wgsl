@@ -15,9 +15,10 @@ fn sum_of(pixel: u32, k: u32, tap: u32) -> Sum {
     let first = k / params.group_out * params.group_in;
     var sum = 0.0;
     var nan = false;
+    let row = k * line_rows() + tap_row(tap);
     for (var quad = 0u; quad < params.k_quads; quad++) {
-        let w = b_numbers(k * params.taps + tap, quad);
-        nan |= any(b_nan_at(k * params.taps + tap, quad));
+        let w = b_numbers(row, quad);
+        nan |= any(b_nan_at(row, quad));
         // Channels of the group, which may begin and end within a quad.
         for (var i = 0u; i < min(4u, params.group_in - 4u * quad); i++) {
             let c = first + 4u * quad + i;

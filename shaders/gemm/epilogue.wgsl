@@ -51,7 +51,15 @@ fn b_scales_of(batch: u32, col: u32) -> vec4<f32> {
 
 // Where a batch of the output lies: its rows, and quads of its columns.
 fn out_row_of(batch: u32, row: u32) -> u32 {
+#ifdef PHASE
+    let line = row / params.out_width;
+    let image = line / params.out_height;
+    let y = params.first_y + line % params.out_height * params.step_y;
+    let x = params.first_x + row % params.out_width * params.step_x;
+    return (image * params.whole_height + y) * params.whole_width + x;
+#else
     return batch * params.batch_rows + row;
+#endif
 }
 
 fn out_quad_of(batch: u32, quad: u32) -> u32 {

@@ -83,8 +83,40 @@ struct Params {
     group_in: u32,
     group_out: u32,
 #endif
+#ifdef PHASE
+    // Where these are some pixels of the output and some taps of the kernel: ops/conv2d/phase.rs. Extents of the whole output,
+    // the first pixel and the steps to the next.
+    whole_height: u32,
+    whole_width: u32,
+    first_y: u32,
+    first_x: u32,
+    step_y: u32,
+    step_x: u32,
+    // Rows of the storage that a line of B has, the first that is met, and those from tap to tap.
+    line_taps: u32,
+    tap_first: u32,
+    tap_down: u32,
+    tap_across: u32,
+#endif
 }
 @group(0) @binding(0) var<uniform> params: Params;
+
+// Rows of the storage that a line has, and the one of them that a tap is.
+fn line_rows() -> u32 {
+#ifdef PHASE
+    return params.line_taps;
+#else
+    return params.taps;
+#endif
+}
+
+fn tap_row(tap: u32) -> u32 {
+#ifdef PHASE
+    return params.tap_first + tap / params.kernel_width * params.tap_down + tap % params.kernel_width * params.tap_across;
+#else
+    return tap;
+#endif
+}
 
 // Where a batch of the output finds its A and its B.
 fn batch_of(batch: u32) -> vec2<u32> {

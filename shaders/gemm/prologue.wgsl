@@ -95,7 +95,12 @@ fn scan_b(item: u32, lane: u32) -> u32 {
     // All taps in a row, padding included: it is zero.
     let line = params.taps * params.b_quads;
     for (var quad = lane; quad < line; quad += WORKGROUP) {
+#ifdef PHASE
+        let row = item * line_rows() + tap_row(quad / params.b_quads);
+        seen |= bits(b_nan(row * params.b_quads + quad % params.b_quads - params.b_origin));
+#else
         seen |= bits(b_nan(item * line + quad - params.b_origin));
+#endif
     }
 #endif
     return seen;

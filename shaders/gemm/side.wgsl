@@ -21,7 +21,7 @@ fn $x_lines(batch: u32, line: u32, tap: u32) -> vec4<u32> {
 #ifdef $X_K_ROWS
     return vec4(batch * params.k, min(line, last) / 4u, 0u, 0u);
 #else
-    return (vec4(batch * params.$extent) + min(vec4(line) + vec4(0u, 1u, 2u, 3u), vec4(last))) * params.taps + vec4(tap);
+    return (vec4(batch * params.$extent) + min(vec4(line) + vec4(0u, 1u, 2u, 3u), vec4(last))) * line_rows() + vec4(tap_row(tap));
 #endif
 }
 
@@ -54,7 +54,7 @@ fn $x_line_scale(batch: u32, line: u32) -> f32 {
 #ifdef $X_K_ROWS
     return $x_scale_at(batch * params.k, at);
 #else
-    return $x_scale_at((batch * params.$extent + at) * params.taps, 0u);
+    return $x_scale_at((batch * params.$extent + at) * line_rows(), 0u);
 #endif
 }
 #endif

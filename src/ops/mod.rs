@@ -10,6 +10,7 @@ pub mod binding;
 mod concat;
 mod conv1d;
 mod conv2d;
+mod conv_transpose2d;
 mod dequantize;
 mod embedding;
 mod embedding_bag;
@@ -37,6 +38,7 @@ mod upsample2d;
 pub use activation::Activation;
 pub use binary::{Binary, BinaryArgs, BinaryOp};
 pub use concat::{Concat, ConcatArgs};
+pub use conv_transpose2d::{ConvTranspose2d, ConvTranspose2dArgs};
 pub use conv1d::{Conv1d, Conv1dArgs, Sequences};
 pub use conv2d::{Conv2d, Conv2dArgs, Images};
 pub use dequantize::{Dequantize, DequantizeArgs};
@@ -74,6 +76,7 @@ pub static OPERATIONS: &[Entry] = &[
     entry::<Gemm>(),
     entry::<Conv2d>(),
     entry::<Conv1d>(),
+    entry::<ConvTranspose2d>(),
     entry::<LayerNorm>(),
     entry::<RmsNorm>(),
     entry::<BatchNorm>(),

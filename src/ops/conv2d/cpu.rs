@@ -31,8 +31,6 @@ pub(super) fn run(o: &Conv2d, args: &mut HostArgs<'_>, threads: Threads) {
     let operands = o.operands().expect("validated");
     let input = |role| Input::new(operand(&operands, role), args);
     let (x, w) = (input("x"), input("w"));
-    let [p, q] = o.out_size().map(|d| d as usize);
-    let (k, images) = (o.out_channels as usize, o.batch as usize);
     let inner = computed(o);
     let convolution = Convolution {
         o: &inner,
@@ -41,22 +39,39 @@ pub(super) fn run(o: &Conv2d, args: &mut HostArgs<'_>, threads: Threads) {
         x: &x,
         given: o,
     };
+    let out = (o.out_size(), convolution.out);
+    finish(o, out, (&x, &w), (&operands, args), threads, |pixels, v| convolution.sums(pixels, v));
+}
+
+/// Writes what becomes of the sums of all output pixels, block by block; of `o` only what a transposed convolution has too is
+/// looked at. Rows and columns of the output are those that it has and those that are computed.
+pub(in crate::ops) fn finish(
+    o: &Conv2d,
+    (given, computed): ([u32; 2], [usize; 2]),
+    (x, w): (&Input<'_>, &Input<'_>),
+    (operands, args): (&[Operand], &mut HostArgs<'_>),
+    threads: Threads,
+    sums: impl Fn(&Range<usize>, &mut [f32]) + Sync + Send,
+) {
+    let input = |role| Input::new(operand(operands, role), args);
+    let [p, q] = given.map(|d| d as usize);
+    let (k, images) = (o.out_channels as usize, o.batch as usize);
     let epilogue = Epilogue {
-        factors: factors(o, &x, &w),
+        factors: factors(o, x, w),
         bias: o.bias.map(|_| {
             let mut bias = vec![0.0; k];
             input("bias").codes(0, 0, &mut bias);
             bias
         }),
-        residual: o.residual.map(|_| Residual::new(o, input("residual"))),
+        residual: o.residual.map(|_| Residual::new(o, given, input("residual"))),
     };
-    let blocks = blocks(images, convolution.out, threads);
+    let blocks = blocks(images, computed, threads);
     let fill = |pixels: &Range<usize>, v: &mut [f32]| {
-        convolution.sums(pixels, v);
+        sums(pixels, v);
         epilogue.apply(pixels.start, v, k);
         o.activation.apply_all(v);
     };
-    let out = operand(&operands, "out");
+    let out = operand(operands, "out");
     if o.out_images == Images::Nhwc {
         return cpu::write_blocks(out, args, threads, &blocks, fill);
     }
@@ -86,12 +101,12 @@ fn blocks(images: usize, [p, q]: [usize; 2], threads: Threads) -> Vec<Range<usiz
     (0..images).flat_map(of).collect()
 }
 
-fn operand<'o>(operands: &'o [Operand], role: &str) -> &'o Operand {
+pub(in crate::ops) fn operand<'o>(operands: &'o [Operand], role: &str) -> &'o Operand {
     operands.iter().find(|o| o.role == role).expect("an operand of conv2d")
 }
 
 /// Weights in f32, decoded once: those of an output channel together, or where kernels see one channel those of a tap.
-struct Kernels<'a> {
+pub(in crate::ops) struct Kernels<'a> {
     numbers: Cow<'a, [f32]>,
     /// Numbers of a kernel.
     length: usize,
@@ -104,26 +119,37 @@ struct Kernels<'a> {
 
 impl<'a> Kernels<'a> {
     fn new(o: &Conv2d, w: &Input<'a>) -> Self {
+        Self::of(o, Self::decoded(w))
+    }
+
+    /// All weights, tensors' padding left out.
+    pub fn decoded(w: &Input<'a>) -> Cow<'a, [f32]> {
         let (rows, cols) = (w.layout().rows() as usize, w.layout().cols() as usize);
-        let numbers = match w.plain().filter(|m| m.stride == cols) {
+        match w.plain().filter(|m| m.stride == cols) {
             Some(m) => Cow::Borrowed(m.numbers),
             None => {
                 let mut numbers = vec![0.0; rows * cols];
                 w.code_rows(0, &mut numbers);
                 Cow::Owned(numbers)
             }
-        };
+        }
+    }
+
+    /// Those of this convolution.
+    pub fn of(o: &Conv2d, numbers: Cow<'a, [f32]>) -> Self {
         let length = (o.taps() * o.group_in()) as usize;
         let group_out = o.group_out() as usize;
         let mut kernels = Self { numbers, length, group_out, finite: true, lanes: vec![] };
         if directly(o) {
             kernels.finite = kernels.numbers.iter().all(|w| w.is_finite());
-            let taps = || kernels.numbers.chunks_exact(cols);
-            let lanes = (0..cols / LANES).flat_map(|i| taps().map(move |w| w.as_chunks().0[i])).collect();
+            let k = o.out_channels as usize;
+            let taps = || kernels.numbers.chunks_exact(k);
+            let lanes = (0..k / LANES).flat_map(|i| taps().map(move |w| w.as_chunks().0[i])).collect();
             kernels.lanes = lanes;
         } else if o.sees_one_channel() {
             // A product wants what one channel of the output needs together.
-            let turned = (0..rows * cols).map(|i| kernels.numbers[i % length * cols + i / length]);
+            let k = o.out_channels as usize;
+            let turned = (0..length * k).map(|i| kernels.numbers[i % length * k + i / length]);
             kernels.numbers = Cow::Owned(turned.collect());
         }
         kernels
@@ -157,19 +183,19 @@ struct Place {
 }
 
 /// What is convolved with what.
-struct Convolution<'a> {
+pub(in crate::ops) struct Convolution<'a> {
     /// As it is computed.
-    o: &'a Conv2d,
-    out: [usize; 2],
-    kernels: Kernels<'a>,
-    x: &'a Input<'a>,
+    pub o: &'a Conv2d,
+    pub out: [usize; 2],
+    pub kernels: Kernels<'a>,
+    pub x: &'a Input<'a>,
     /// As it came: how `x` lies.
-    given: &'a Conv2d,
+    pub given: &'a Conv2d,
 }
 
 impl Convolution<'_> {
     /// Σ x · w of pixels of one image, every channel of each.
-    fn sums(&self, pixels: &Range<usize>, out: &mut [f32]) {
+    pub fn sums(&self, pixels: &Range<usize>, out: &mut [f32]) {
         let window = self.window(pixels);
         if directly(self.o) {
             return vector(Direct { c: self, window: &window, pixels: pixels.clone(), out });
@@ -437,13 +463,13 @@ enum Residual<'a> {
 }
 
 impl<'a> Residual<'a> {
-    fn new(o: &Conv2d, input: Input<'a>) -> Self {
+    fn new(o: &Conv2d, size: [u32; 2], input: Input<'a>) -> Self {
         if o.out_images == Images::Nhwc {
             return Self::Nhwc(input);
         }
         let mut numbers = vec![0.0; input.layout().elements() as usize];
         input.number_rows(0, &mut numbers);
-        Self::Nchw(o.out_images.last(&numbers, o.batch, o.out_size(), o.out_channels))
+        Self::Nchw(o.out_images.last(&numbers, o.batch, size, o.out_channels))
     }
 }
 

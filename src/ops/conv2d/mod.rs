@@ -1,15 +1,16 @@
 //! `conv2d`: convolutions of images with an epilogue.
 
 mod cases;
-mod cpu;
+pub(super) mod cpu;
 pub(super) mod extents;
 #[cfg(feature = "gpu")]
-mod gpu;
+pub(super) mod gpu;
 mod images;
+pub(super) mod phase;
 mod pointwise;
 #[cfg(test)]
 mod tests;
-mod upright;
+pub(super) mod upright;
 
 pub use images::Images;
 
@@ -270,6 +271,12 @@ impl Conv2d {
         [out(0, self.height + top + bottom), out(1, self.width + left + right)]
     }
 
+    /// Extents of the weights.
+    fn w_shape(&self) -> Vec<u32> {
+        let ([r, s], k) = (self.kernel, self.out_channels);
+        if self.sees_one_channel() { vec![r, s, k] } else { vec![k, r, s, self.group_in()] }
+    }
+
     /// What the kernel covers must lie within what there is.
     fn expect_extents(&self) -> Result<(), DescriptorError> {
         let all = [
@@ -346,39 +353,7 @@ impl Operation for Conv2d {
 
     fn operands(&self) -> Result<Vec<Operand>, DescriptorError> {
         self.expect_extents()?;
-        expect_factor(Self::NAME, "x", self.x)?;
-        expect_per_tensor(Self::NAME, "x", self.x)?;
-        expect_factor(Self::NAME, "w", self.w)?;
-        expect_computed(Self::NAME, "out", self.out)?;
-        let one = self.sees_one_channel();
-        extents::expect_weights(Self::NAME, self.w, if one { 2 } else { 0 })?;
-        let [r, s] = self.kernel;
-        let k = self.out_channels;
-        let w = if one { vec![r, s, k] } else { vec![k, r, s, self.group_in()] };
-        let x = self.x_images.shape(self.batch, [self.height, self.width], self.channels);
-        let out = self.out_images.shape(self.batch, self.out_size(), k);
-        let read = |role, shape: Vec<u32>, e| {
-            Operand::read(role, shape, e).map_err(DescriptorError::layout(Self::NAME, role))
-        };
-        let mut all = vec![read("x", x, self.x)?, read("w", w, self.w)?];
-        if let Some(bias) = self.bias {
-            all.push(read("bias", vec![k], unscaled(Self::NAME, "bias", bias)?)?);
-        }
-        if let Some(residual) = self.residual {
-            expect_per_tensor(Self::NAME, "residual", residual)?;
-            all.push(read("residual", out.clone(), residual)?);
-        }
-        let out = Operand::write("out", out, self.out).map_err(DescriptorError::layout(Self::NAME, "out"))?;
-        all.push(out.overflow(self.overflow));
-        // What is computed has its channels last: it must be countable that way too.
-        let computed = if self.out_images == Images::Nchw { Element::F32 } else { self.out };
-        let nhwc = |size, channels| Images::Nhwc.shape(self.batch, size, channels);
-        read("x", nhwc([self.height, self.width], self.channels), self.x)?;
-        read("out", nhwc(self.out_size(), k), computed)?;
-        if let Some(residual) = self.residual {
-            read("residual", nhwc(self.out_size(), k), residual)?;
-        }
-        Ok(all)
+        self.tensors(Self::NAME, self.out_size())
     }
 
     fn variant(&self) -> String {
@@ -399,7 +374,67 @@ impl Operation for Conv2d {
     }
 
     fn reference(&self, given: &Inputs) -> Outputs {
-        let [p, q] = self.out_size();
+        // All taps, and where each lies, if within the image.
+        self.reference_by(given, self.out_size(), |[y, x]| {
+            let met = |tap: u32| {
+                let (r, s) = (tap / self.kernel[1], tap % self.kernel[1]);
+                let row = (y * self.stride[0] + r * self.dilation[0]).checked_sub(self.padding[0])?;
+                let col = (x * self.stride[1] + s * self.dilation[1]).checked_sub(self.padding[1])?;
+                (row < self.height && col < self.width).then_some([row, col])
+            };
+            (0..self.taps()).map(|tap| (tap, met(tap))).collect()
+        })
+    }
+
+    fn cases() -> Vec<Case<Self>> {
+        cases::all()
+    }
+}
+
+/// What a transposed convolution has in common with one: everything but the pixels that meet.
+impl Conv2d {
+    /// Tensors of operation `op` whose output images are of this size; the extents are valid.
+    pub(super) fn tensors(&self, op: &'static str, size: [u32; 2]) -> Result<Vec<Operand>, DescriptorError> {
+        expect_factor(op, "x", self.x)?;
+        expect_per_tensor(op, "x", self.x)?;
+        expect_factor(op, "w", self.w)?;
+        expect_computed(op, "out", self.out)?;
+        extents::expect_weights(op, self.w, if self.sees_one_channel() { 2 } else { 0 })?;
+        let k = self.out_channels;
+        let x = self.x_images.shape(self.batch, [self.height, self.width], self.channels);
+        let out = self.out_images.shape(self.batch, size, k);
+        let read = |role, shape: Vec<u32>, e| {
+            Operand::read(role, shape, e).map_err(DescriptorError::layout(op, role))
+        };
+        let mut all = vec![read("x", x, self.x)?, read("w", self.w_shape(), self.w)?];
+        if let Some(bias) = self.bias {
+            all.push(read("bias", vec![k], unscaled(op, "bias", bias)?)?);
+        }
+        if let Some(residual) = self.residual {
+            expect_per_tensor(op, "residual", residual)?;
+            all.push(read("residual", out.clone(), residual)?);
+        }
+        let out = Operand::write("out", out, self.out).map_err(DescriptorError::layout(op, "out"))?;
+        all.push(out.overflow(self.overflow));
+        // What is computed has its channels last: it must be countable that way too.
+        let computed = if self.out_images == Images::Nchw { Element::F32 } else { self.out };
+        let nhwc = |size, channels| Images::Nhwc.shape(self.batch, size, channels);
+        read("x", nhwc([self.height, self.width], self.channels), self.x)?;
+        read("out", nhwc(size, k), computed)?;
+        if let Some(residual) = self.residual {
+            read("residual", nhwc(size, k), residual)?;
+        }
+        Ok(all)
+    }
+
+    /// The truth, where output pixels, rows of `p` and columns of `q`, meet these taps, each a pixel of the image or a zero
+    /// beyond its edge.
+    pub(super) fn reference_by(
+        &self,
+        given: &Inputs,
+        [p, q]: [u32; 2],
+        met: impl Fn([u32; 2]) -> Vec<(u32, Option<[u32; 2]>)>,
+    ) -> Outputs {
         let (channels, k) = (self.channels as usize, self.out_channels as usize);
         let (group_in, group_out) = (self.group_in() as usize, self.group_out() as usize);
         let taps = self.taps() as usize;
@@ -415,20 +450,14 @@ impl Operation for Conv2d {
         let mut out = vec![Real::default(); (self.batch * p * q) as usize * k];
         for b in 0..self.batch {
             for (y, x) in (0..p).flat_map(|y| (0..q).map(move |x| (y, x))) {
-                // Where each tap lies, if within the image.
-                let pixels: Vec<Option<usize>> = (0..self.taps())
-                    .map(|tap| {
-                        let (r, s) = (tap / self.kernel[1], tap % self.kernel[1]);
-                        let row = (y * self.stride[0] + r * self.dilation[0]).checked_sub(self.padding[0])?;
-                        let col = (x * self.stride[1] + s * self.dilation[1]).checked_sub(self.padding[1])?;
-                        let inside = row < self.height && col < self.width;
-                        inside.then_some(((b * self.height + row) * self.width + col) as usize)
-                    })
-                    .collect();
+                let met = met([y, x]);
+                let first =
+                    |[row, col]: [u32; 2]| ((b * self.height + row) * self.width + col) as usize * channels;
                 for oc in 0..k {
-                    let first = oc / group_out * group_in;
-                    let terms = pixels.iter().enumerate().flat_map(|(tap, pixel)| {
-                        (0..group_in).map(move |c| (tap, c, pixel.map(|p| p * channels + first + c)))
+                    let group = oc / group_out * group_in;
+                    let terms = met.iter().flat_map(|(tap, pixel)| {
+                        let first = pixel.map(|pixel| first(pixel) + group);
+                        (0..group_in).map(move |c| (*tap as usize, c, first.map(|first| first + c)))
                     });
                     let (patch, kernel): (Vec<f64>, Vec<f64>) =
                         terms.map(|(tap, c, i)| (i.map_or(0.0, |i| codes[i]), w[weight(oc, tap, c)])).unzip();
@@ -451,9 +480,5 @@ impl Operation for Conv2d {
             }
         }
         Outputs(vec![("out", out)])
-    }
-
-    fn cases() -> Vec<Case<Self>> {
-        cases::all()
     }
 }

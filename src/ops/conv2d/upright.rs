@@ -7,12 +7,25 @@ use crate::{scale::Granularity, tensor::Element};
 /// dispatches are some rows of an image, so an image of one row, a sequence, becomes one of one column: channels last both
 /// lie alike, and so do their kernels.
 pub(super) fn computed(o: &Conv2d) -> Conv2d {
+    let o = channels_last(o);
+    if one_row(&o) { upright(&o) } else { o }
+}
+
+/// The same with its images as they lie.
+pub(in crate::ops) fn channels_last(o: &Conv2d) -> Conv2d {
     let out = if o.out_images == Images::Nchw { Element::F32 } else { o.out };
-    let o = Conv2d { x_images: Images::Nhwc, out_images: Images::Nhwc, out, ..o.clone() };
-    let [top, left, bottom, right] = o.padding;
-    if (o.height, o.kernel[0], top, bottom) != (1, 1, 0, 0) {
-        return o;
-    }
+    Conv2d { x_images: Images::Nhwc, out_images: Images::Nhwc, out, ..o.clone() }
+}
+
+/// Whether images and kernels are of one row.
+pub(in crate::ops) fn one_row(o: &Conv2d) -> bool {
+    let [top, _, bottom, _] = o.padding;
+    (o.height, o.kernel[0], top, bottom) == (1, 1, 0, 0)
+}
+
+/// Images and kernels of one row, channels last, stood up.
+pub(in crate::ops) fn upright(o: &Conv2d) -> Conv2d {
+    let [_, left, _, right] = o.padding;
     let turned = |[y, x]: [u32; 2]| [x, y];
     let out = match (o.out.format(), o.out.scaling()) {
         (Some(f), Some(Granularity::PerChannel { axis: axis @ 1..=2 })) => {
@@ -28,6 +41,6 @@ pub(super) fn computed(o: &Conv2d) -> Conv2d {
         dilation: turned(o.dilation),
         padding: [left, 0, right, 0],
         out,
-        ..o
+        ..o.clone()
     }
 }

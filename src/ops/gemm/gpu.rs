@@ -103,6 +103,7 @@ fn product<'l>(o: &Gemm, l: &'l Layouts) -> Product<'l> {
         a_flags: lines(a.layout, o.k, a.k_rows),
         b_flags: lines(b.layout, o.k, b.k_rows),
         patches: None,
+        phase: false,
     }
 }
 

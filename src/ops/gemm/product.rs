@@ -57,6 +57,8 @@ pub struct Product<'l> {
     pub b_flags: u32,
     /// What makes A patches of images: the parameters that `gemm/params.wgsl` has of them.
     pub patches: Option<Params>,
+    /// Whether these are some pixels of the output and some taps: a phase of a transposed convolution.
+    pub phase: bool,
 }
 
 /// A part of the output.
@@ -177,10 +179,15 @@ impl Product<'_> {
         4 * (u64::from(self.a_flags) + u64::from(self.b_flags) + 4 * u64::from(self.out.cols().div_ceil(4)))
     }
 
+    /// What says that A is patches, and of what.
+    pub fn patched(&self, stage: StageBuilder) -> StageBuilder {
+        let stage = if self.patches.is_some() { stage.define("PATCHES") } else { stage };
+        if self.phase { stage.define("PHASE") } else { stage }
+    }
+
     /// Operand A as shaders expect it.
     pub fn side_a(&self, stage: StageBuilder) -> StageBuilder {
-        let stage = if self.patches.is_some() { stage.define("PATCHES") } else { stage };
-        side(stage.input("a", 1, 2, self.a.layout.element()), "A", self.a)
+        side(self.patched(stage).input("a", 1, 2, self.a.layout.element()), "A", self.a)
     }
 
     /// Operand B.
