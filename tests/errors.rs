@@ -620,6 +620,57 @@ fn sequences(t: &mut Table, ctx: &Context) {
     );
 }
 
+fn transposed(t: &mut Table, ctx: &Context) {
+    let f8 = |g| Element::f8(Format::E4M3FN, g);
+    let conv = ConvTranspose2d::new([1, 8, 6, 4], 4, [3, 3]).stride([2, 2]);
+    let depthwise = conv.clone().groups(4);
+    t.section(
+        "Transposed convolutions",
+        "`conv` is `ConvTranspose2d::new([1, 8, 6, 4], 4, [3, 3]).stride([2, 2])`, `depthwise` the same in 4 groups; `f8(g)` \
+         is E4M3FN at granularity g.",
+    );
+    row!(t, ctx.plan_blocking(&ConvTranspose2d::new([0, 8, 6, 4], 4, [3, 3])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&ConvTranspose2d::new([1, 0, 6, 4], 4, [3, 3])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&ConvTranspose2d::new([1, 8, 0, 4], 4, [3, 3])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&ConvTranspose2d::new([1, 8, 6, 0], 4, [3, 3])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&ConvTranspose2d::new([1, 8, 6, 4], 0, [3, 3])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&ConvTranspose2d::new([1, 8, 6, 4], 4, [0, 3])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&conv.clone().stride([2, 0])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&conv.clone().dilation([0, 1])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&conv.clone().groups(0)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&conv.clone().groups(3)), Error::Descriptor(..));
+    row!(
+        t,
+        ctx.plan_blocking(&ConvTranspose2d::new([1, 8, 6, 4], 6, [3, 3]).groups(4)),
+        Error::Descriptor(..)
+    );
+    row!(t, ctx.plan_blocking(&conv.clone().output_padding([1, 2])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&conv.clone().dilation([4, 1]).output_padding([4, 0])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&conv.clone().padding([9, 0, 8, 0])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&conv.clone().padding([0, u32::MAX, 0, u32::MAX])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&conv.clone().stride([1 << 29, 1])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&conv.clone().stride([1 << 14, 1 << 15])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&conv.clone().x(f8(PerToken))), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&conv.clone().x(Element::U32)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&conv.clone().w(f8(PerChannel { axis: 3 }))), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&depthwise.clone().w(f8(PerChannel { axis: 0 }))), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&conv.clone().bias(DType::U32)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&conv.clone().residual(f8(PerToken))), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&conv.clone().out(f8(PerBlock { rows: 1, cols: 32 }))), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&conv.clone().out(f8(PerChannel { axis: 4 }))), Error::Descriptor(..));
+    let x = ctx.upload_blocking(&HostTensor::from_f32(&[0.0; 192], [1, 8, 6, 4]).unwrap()).unwrap();
+    let w = ctx.empty_blocking(&conv.w_layout().unwrap()).unwrap();
+    let out = ctx.empty_blocking(&conv.out_layout().unwrap()).unwrap();
+    let plan = ctx.plan_blocking(&conv).unwrap();
+    row!(t, plan.bind(&ConvTranspose2dArgs::new(&x, &x, &out)), Error::Argument { role: "w", .. });
+    row!(t, plan.bind(&ConvTranspose2dArgs::new(&x, &w, &x)), Error::Argument { role: "out", .. });
+    row!(
+        t,
+        plan.bind(&ConvTranspose2dArgs::new(&x, &w, &out).bias(&out)),
+        Error::Argument { role: "bias", .. }
+    );
+}
+
 fn embedding_bags(t: &mut Table, ctx: &Context) {
     let f8 = |g| Element::f8(Format::E4M3FN, g);
     let (even, ragged) = (Bags::Even { bags: 2, size: 3 }, Bags::Ragged { bags: 2, indices: 5 });
@@ -971,6 +1022,7 @@ fn every_wrong_call_is_in_the_document() {
     descriptors(t, &cpu);
     convolutions(t, &cpu);
     sequences(t, &cpu);
+    transposed(t, &cpu);
     embedding_bags(t, &cpu);
     planning(t, &cpu);
     #[cfg(feature = "gpu")]

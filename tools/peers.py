@@ -53,6 +53,20 @@ def conv1d(a, x, w, bias=None, residual=None):
     return y if residual is None else y + residual
 
 
+def conv_transpose2d(a, x, w, bias=None, residual=None):
+    x = x if a["from_nchw"] else first(x)
+    groups = a["groups"]
+    # [h, w, out] where a kernel sees one channel, else [out, h, w, in]; theirs is [in, out of a group, h, w].
+    w = w.permute(2, 0, 1).unsqueeze(1) if w.dim() == 3 else w.permute(0, 3, 1, 2)
+    w = torch.cat([of_group.transpose(0, 1) for of_group in w.chunk(groups)])
+    # Theirs cuts off alike on both sides: whole, and the rest cut here.
+    y = F.conv_transpose2d(x, w, bias, a["stride"], 0, a["output_padding"], groups, a["dilation"])
+    top, left, bottom, right = a["padding"]
+    y = y[:, :, top : y.shape[2] - bottom, left : y.shape[3] - right]
+    y = y if a["to_nchw"] else last(y)
+    return y if residual is None else y + residual
+
+
 def dressed(y, gamma, beta):
     y = y if gamma is None else y * gamma
     return y if beta is None else y + beta
@@ -143,6 +157,7 @@ def upsample2d(a, x):
 judges = dict(
     conv2d=conv2d,
     conv1d=conv1d,
+    conv_transpose2d=conv_transpose2d,
     layer_norm=layer_norm,
     rms_norm=rms_norm,
     batch_norm=batch_norm,

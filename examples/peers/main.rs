@@ -125,6 +125,9 @@ fn main() -> Result<(), Box<dyn Error>> {
             solve(ctx(i), &mut files, problems::conv1d(&mut dice)).await?;
             solve(ctx(i), &mut files, problems::embedding_bag(&mut dice)).await?;
         }
+        for i in 0..200 {
+            solve(ctx(i), &mut files, problems::conv_transpose2d(&mut dice)).await?;
+        }
         Ok(())
     })
 }

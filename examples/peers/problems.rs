@@ -3,8 +3,9 @@
 use quarter::{
     dtype::Format,
     ops::{
-        BagMode, Bags, BatchNorm, Causal, Conv1d, Conv2d, Embedding, EmbeddingBag, GroupNorm, Images,
-        InstanceNorm, LayerNorm, Pool2d, Positions, RmsNorm, Rope, Sequences, Softmax, Upsample2d,
+        BagMode, Bags, BatchNorm, Causal, Conv1d, Conv2d, ConvTranspose2d, Embedding, EmbeddingBag,
+        GroupNorm, Images, InstanceNorm, LayerNorm, Pool2d, Positions, RmsNorm, Rope, Sequences, Softmax,
+        Upsample2d,
     },
     scale::Granularity,
     tensor::{DType, Element},
@@ -125,6 +126,47 @@ pub fn conv1d(dice: &mut Dice) -> Problem<Conv1d> {
     let attributes = format!(
         "\"stride\": {stride}, \"padding\": {padding:?}, \"dilation\": {dilation}, \"groups\": {groups}, \
          \"from_ncl\": {from}, \"to_ncl\": {to}"
+    );
+    problem(dice, op, attributes)
+}
+
+pub fn conv_transpose2d(dice: &mut Dice) -> Problem<ConvTranspose2d> {
+    let depthwise = dice.of(0, 3) == 0;
+    let groups = if depthwise { dice.of(2, 20) } else { dice.one(&[1, 1, 1, 2, 3, 4]) };
+    let channels = groups * if depthwise { 1 } else { dice.of(1, 12) };
+    let out = groups * if depthwise { dice.of(1, 2) } else { dice.of(1, 12) };
+    let mut pair = |low, high| [dice.of(low, high), dice.of(low, high)];
+    let (size, kernel, stride, dilation) = (pair(1, 8), pair(1, 5), pair(1, 4), pair(1, 3));
+    let added = [0, 1].map(|i| dice.of(0, stride[i].max(dilation[i]) - 1));
+    // As much as leaves a line.
+    let lines = [0, 1].map(|i| (size[i] - 1) * stride[i] + dilation[i] * (kernel[i] - 1) + added[i]);
+    let mut padding = [0; 4];
+    for (i, side) in padding.iter_mut().enumerate() {
+        *side = dice.of(0, (lines[i % 2] / 2).min(4));
+    }
+    let orders = [Images::Nhwc, Images::Nchw];
+    let (from, to) = (dice.one(&orders), dice.one(&orders));
+    let op = ConvTranspose2d::new([dice.of(1, 3), size[0], size[1], channels], out, kernel);
+    let op = op.stride(stride).dilation(dilation).padding(padding).output_padding(added).groups(groups);
+    let op = op.x_images(from).out_images(to);
+    let w = match dice.element() {
+        e if e.format().is_some() && dice.coin() => {
+            let axis = if op.sees_one_channel() { 2 } else { 0 };
+            Element::f8(e.format().unwrap_or(Format::E5M2), Granularity::PerChannel { axis })
+        }
+        e => e,
+    };
+    let mut op = op.x(dice.element()).w(w);
+    if dice.coin() {
+        op = op.bias(dice.one(&[DType::F32, DType::F16, DType::Bf16]));
+    }
+    if dice.coin() {
+        op = op.residual(dice.element());
+    }
+    let [from, to] = [from, to].map(|order| order == Images::Nchw);
+    let attributes = format!(
+        "\"stride\": {stride:?}, \"padding\": {padding:?}, \"output_padding\": {added:?}, \"dilation\": {dilation:?}, \
+         \"groups\": {groups}, \"from_nchw\": {from}, \"to_nchw\": {to}"
     );
     problem(dice, op, attributes)
 }

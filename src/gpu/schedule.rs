@@ -145,7 +145,7 @@ pub struct Window {
 /// Windows start at multiples of so many bytes: what every device allows.
 pub const WINDOW: u64 = 256;
 
-/// Dispatches of one stage at most: each has parameters of its own and, where it sees parts of buffers, a bind group.
+/// Dispatches of one schedule at most: each has parameters of its own and, where it sees parts of buffers, a bind group.
 /// A schedule that would take more need not list more than one too many.
 pub const DISPATCHES: usize = 1 << 16;
 
@@ -226,9 +226,11 @@ impl Schedule {
     pub fn check(&self, operands: &[Operand], caps: &Capabilities) -> Result<(), Refusal> {
         let l = &caps.limits;
         assert!(!self.stages.is_empty(), "internal: a schedule without stages");
+        let mut dispatches = 0;
         for s in &self.stages {
             let path = s.shader.path;
-            within(format!("{path}: dispatches, at least"), s.dispatches.len() as u64, DISPATCHES as u64)?;
+            dispatches += s.dispatches.len() as u64;
+            within(format!("{path}: dispatches, at least"), dispatches, DISPATCHES as u64)?;
             let storage = s.bindings.iter().filter(|b| b.usage != Usage::Uniform).count();
             within(
                 format!("{path}: storage buffers"),

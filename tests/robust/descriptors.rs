@@ -7,10 +7,10 @@ use quarter::{
     dtype::Overflow,
     gpu::Capabilities,
     ops::{
-        Activation, BagMode, Bags, BatchNorm, Binary, BinaryOp, Case, Causal, Concat, Conv1d, Conv2d, Data,
-        Dequantize, Embedding, EmbeddingBag, Gated, Gemm, GroupNorm, Halves, Images, InstanceNorm, LayerNorm,
-        Orientation, Permute, Pool2d, Positions, Purpose, Quantize, Reduce, RmsNorm, Rope, Rounding, Scaling,
-        Sequences, Slice, Softmax, Unary, Upsample2d, problem::Problem,
+        Activation, BagMode, Bags, BatchNorm, Binary, BinaryOp, Case, Causal, Concat, Conv1d, Conv2d,
+        ConvTranspose2d, Data, Dequantize, Embedding, EmbeddingBag, Gated, Gemm, GroupNorm, Halves, Images,
+        InstanceNorm, LayerNorm, Orientation, Permute, Pool2d, Positions, Purpose, Quantize, Reduce, RmsNorm,
+        Rope, Rounding, Scaling, Sequences, Slice, Softmax, Unary, Upsample2d, problem::Problem,
     },
     scale::Granularity,
     tensor::{DType, Element},
@@ -61,6 +61,9 @@ fn product(u: &mut Unstructured<'_>) -> Result<Arc<dyn Problem>> {
     if u.ratio(1, 3)? {
         return sequences(u);
     }
+    if u.ratio(1, 3)? {
+        return transposed(u);
+    }
     let op = Conv2d::new(images(u)?, extent(u)?, [few(u)?, few(u)?]);
     let op = if u.arbitrary()? { op.stride([few(u)?, few(u)?]) } else { op };
     let op = if u.ratio(1, 3)? { op.dilation([few(u)?, few(u)?]) } else { op };
@@ -84,6 +87,25 @@ fn sequences(u: &mut Unstructured<'_>) -> Result<Arc<dyn Problem>> {
     let op = op.overflow(overflow(u)?).activation(*u.choose(&Activation::ALL)?);
     let orders = [Sequences::Nlc, Sequences::Ncl];
     let op = op.x_sequences(*u.choose(&orders)?).out_sequences(*u.choose(&orders)?);
+    let op = if u.arbitrary()? { op.bias(dtype(u)?) } else { op };
+    Ok(Arc::new(if u.arbitrary()? { op.residual(element(u)?) } else { op }))
+}
+
+fn transposed(u: &mut Unstructured<'_>) -> Result<Arc<dyn Problem>> {
+    let op = ConvTranspose2d::new(images(u)?, extent(u)?, [few(u)?, few(u)?]);
+    let op = if u.arbitrary()? { op.stride([few(u)?, few(u)?]) } else { op };
+    let op = if u.ratio(1, 3)? { op.dilation([few(u)?, few(u)?]) } else { op };
+    let op = if u.arbitrary()? { op.padding(sides(u)?) } else { op };
+    let op = if u.ratio(1, 3)? {
+        op.output_padding([few(u)?.wrapping_sub(1), few(u)?.wrapping_sub(1)])
+    } else {
+        op
+    };
+    let groups = *u.choose(&[1, 1, 2, 3, op.channels])?;
+    let op = op.groups(groups).x(element(u)?).w(element(u)?).out(element(u)?).overflow(overflow(u)?);
+    let op = op.activation(*u.choose(&Activation::ALL)?);
+    let orders = [Images::Nhwc, Images::Nchw];
+    let op = op.x_images(*u.choose(&orders)?).out_images(*u.choose(&orders)?);
     let op = if u.arbitrary()? { op.bias(dtype(u)?) } else { op };
     Ok(Arc::new(if u.arbitrary()? { op.residual(element(u)?) } else { op }))
 }

@@ -371,8 +371,12 @@ fn implicit(
 ) -> Schedule {
     let (inner, size) = (&o.inner.0, o.inner.1);
     let l = Layouts::new(inner, size);
-    let (mut stages, mut prologue) = (vec![], 0);
+    let (mut stages, mut prologue, mut dispatches) = (vec![], 0, 0);
     for phase in &o.phases {
+        // Who has too many need not list all.
+        if dispatches > DISPATCHES {
+            break;
+        }
         let p = product(inner, size, phase, &l);
         let cutter = Cutter { o: inner, size, phase, l: &l, limit: limit(caps) };
         if stages.is_empty() {
@@ -390,6 +394,7 @@ fn implicit(
         let stage = stage.scale("a", 2, l.x.element()).bind(bind(1, PIXELS, Usage::Read));
         stages.push(p.prologue(stage, &[all], caps));
         stages.push(main(&p, &|tile| cutter.parts(tile)));
+        dispatches += stages.last().map_or(0, |main| main.dispatches.len());
         prologue = p.workspace().max(prologue);
     }
     let words = u64::from(l.x.rows()) * u64::from(group_words(inner));
