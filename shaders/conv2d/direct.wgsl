@@ -6,26 +6,27 @@
 
 const FOUR = vec4<u32>(0u, 1u, 2u, 3u);
 
-// Which of a quad of a pixel's channels are NaN.
+// Which of a quad of a pixel's channels are NaN: all of them where a NaN is lost, but not those of no pixel.
 fn a_nan_at(pixel: u32, quad: u32) -> vec4<bool> {
     let inside = pixel != OUTSIDE;
-    return a_nan(select(0u, pixel * params.a_quads + quad - params.a_origin, inside)) & vec4(inside);
+    var nan = a_nan(select(0u, pixel * params.a_quads + quad - params.a_origin, inside));
+#ifdef A_SCALED
+    nan |= vec4(a_lost_nan());
+#endif
+    return nan & vec4(inside);
 }
 
 fn b_nan_at(row: u32, quad: u32) -> vec4<bool> {
     return b_nan(row * params.b_quads + quad - params.b_origin);
 }
 
-// Whether an operand holds a NaN that none of its codes can be.
+// Whether the weights hold a NaN that none of their codes can be.
 fn lost_before() -> bool {
-    var lost = false;
-#ifdef A_SCALED
-    lost |= a_lost_nan();
-#endif
 #ifdef B_SCALED
-    lost |= b_lost_nan();
+    return b_lost_nan();
+#else
+    return false;
 #endif
-    return lost;
 }
 
 fn finish_pixel(pixel: u32, quad: u32, sum: vec4<f32>, lost: vec4<bool>) {

@@ -37,13 +37,15 @@ fn may_have_nan(of_a: bool) -> bool {
     return (flags & HAS_NAN) != 0u;
 }
 
-// Whether an operand holds a NaN that none of its codes can be.
+// Whether an operand holds a NaN that none of its codes can be. Of patches the pixels say it.
 fn lost_nan(of_a: bool) -> bool {
     var lost = false;
 #ifdef A_SCALED
+#ifndef PATCHES
     if of_a {
         lost = a_lost_nan();
     }
+#endif
 #endif
 #ifdef B_SCALED
     if !of_a {

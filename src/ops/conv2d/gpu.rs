@@ -177,7 +177,8 @@ fn patches(o: &Conv2d, size: [u32; 2], phase: &Phase) -> Params {
         ("step_x", x.pixels.step),
         ("line_taps", o.taps()),
         ("tap_first", y.taps.first * o.kernel[1] + x.taps.first),
-        ("tap_down", y.taps.step * o.kernel[1]),
+        // Where there is one tap, any number.
+        ("tap_down", y.taps.step.wrapping_mul(o.kernel[1])),
         ("tap_across", x.taps.step),
     ])
 }

@@ -49,7 +49,10 @@ fn shapes() -> Vec<(&'static str, ConvTranspose2d)> {
             "dilated by the stride",
             conv([1, 4, 3, 7], 5, [3, 2]).stride([2, 2]).dilation([2, 4]).padding([1, 0, 0, 1]),
         ),
-        ("stride beyond the kernel", conv([2, 3, 4, 5], 6, [2, 1]).stride([4, 3]).output_padding([3, 1])),
+        (
+            "stride beyond the kernel",
+            conv([2, 3, 4, 5], 6, [2, 1]).stride([4, 3]).output_padding([3, 1]).padding([1, 2, 0, 1]),
+        ),
         ("cut to a corner", conv([1, 4, 4, 6], 5, [3, 3]).stride([2, 2]).padding([7, 5, 0, 1])),
         (
             "nothing but gaps",
@@ -164,6 +167,14 @@ pub(super) fn all() -> Vec<Case<ConvTranspose2d>> {
         let (_, op) = &problems[0];
         for data in [Data::SmallIntegers, Data::Specials] {
             add(format!("{f} {data:?}"), Purpose::Edge, data, op.clone().x(f).w(f).out(f));
+        }
+    }
+    // Taps that meet nothing but zeros beyond the edge, where a lost NaN is none.
+    for (channels, groups) in [(5, 1), (6, 2), (6, 6)] {
+        let op = conv([1, 3, 2, channels], 6, [2, 2]).groups(groups).stride([2, 2]).output_padding([1, 1]);
+        for x in FLEXIBLE.map(|f| Element::f8(f, PerTensor)) {
+            let label = format!("beyond the edge, {groups} groups of {x}");
+            add(label, Purpose::Edge, Data::Specials, op.clone().x(x));
         }
     }
     // Images with their channels first, on either side.

@@ -113,7 +113,7 @@ pub(super) fn run(o: &ConvTranspose2d, args: &mut HostArgs<'_>, threads: Threads
             convolution.sums(&(first..first + rows.len() * width), &mut made);
             for (row, made) in rows.zip(made.chunks_exact(width * k)) {
                 let to = (down.first as usize + row * down.step as usize - line) * q + across.first as usize;
-                let to = out[to * k..].chunks_mut(across.step as usize * k);
+                let to = out[to * k..].chunks_mut((across.step as usize).saturating_mul(k));
                 let made = made[t.before[1] * k..].chunks_exact(k).take(across.count as usize);
                 to.zip(made).for_each(|(to, made)| to[..k].copy_from_slice(made));
             }
