@@ -410,12 +410,13 @@ impl Operation for ConvTranspose2d {
             met
         });
         self.images().reference_by(given, size, |[y, x]| {
-            let pairs =
-                rows[y as usize].iter().flat_map(|row| columns[x as usize].iter().map(move |c| (row, c)));
-            let met = |((r, row), (s, column)): (&(u32, Option<u32>), &(u32, Option<u32>))| {
-                (r * self.kernel[1] + s, row.zip(*column).map(|(row, column)| [row, column]))
-            };
-            pairs.map(met).collect()
+            let mut met = vec![];
+            for &(r, row) in &rows[y as usize] {
+                for &(s, column) in &columns[x as usize] {
+                    met.push((r * self.kernel[1] + s, row.zip(column).map(<[u32; 2]>::from)));
+                }
+            }
+            met
         })
     }
 
