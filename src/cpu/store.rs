@@ -249,7 +249,10 @@ pub(crate) fn store_by(
             let length = room.len();
             let (v, inv_scale) = match coded {
                 None => (numbers.read(first, room), None),
-                Some((s, _)) if joined => (numbers.read(first, room), Some(s.inv_scale_of(0))),
+                // Where a run has one scale.
+                Some((s, map)) if map.col_groups == 1 => {
+                    (numbers.read(first, room), Some(s.inv_scale_of(map.group(first, 0))))
+                }
                 Some((s, map)) => {
                     numbers.fill(first, room);
                     let stretch = map.col_stride as usize;

@@ -48,21 +48,37 @@ impl Encoder {
     }
 
     /// The code of an `f32` given by its bits.
+    #[inline(always)]
+    pub(super) fn lane(self, bits: u32) -> u8 {
+        let magnitude = f32::from_bits(bits & 0x7FFF_FFFF);
+        let code = self.rounded(magnitude);
+        self.signed(code ^ if magnitude.is_nan() { self.nan_flip } else { 0 }, bits)
+    }
+
+    /// [`lane`](Self::lane) of what is not NaN.
+    #[inline(always)]
+    pub(super) fn number(self, x: f32) -> u8 {
+        self.signed(self.rounded(x.abs()), x.to_bits())
+    }
+
+    /// The code of a magnitude, that of the limit where it is larger or NaN.
     ///
     /// With M mantissa bits, adding 2^(e + 23 − M) to a magnitude of exponent e makes the adder round it to nearest
     /// even at those M bits. Holding e at the smallest normal exponent does the same for subnormals.
     #[inline(always)]
-    pub(super) fn lane(self, bits: u32) -> u8 {
-        let magnitude = f32::from_bits(bits & 0x7FFF_FFFF);
-        // False for NaN too: it gets the limit's code, and is told apart below.
+    fn rounded(self, magnitude: f32) -> u32 {
+        // False for NaN too.
         let clamped = if magnitude < self.limit { magnitude } else { self.limit };
         let raised = if clamped > self.min_normal { clamped } else { self.min_normal };
         let power = raised.to_bits() & 0x7F80_0000;
         let sum = clamped + f32::from_bits(power.wrapping_add(self.lift));
         // The sum's low bits are the significand in units. A normal's hidden bit counts as one in the exponent field.
-        let code =
-            (sum.to_bits().wrapping_sub(power)).wrapping_add(power >> self.shift).wrapping_sub(self.base);
-        let code = code ^ if magnitude.is_nan() { self.nan_flip } else { 0 };
+        (sum.to_bits().wrapping_sub(power)).wrapping_add(power >> self.shift).wrapping_sub(self.base)
+    }
+
+    /// The code with the sign of these f32 bits.
+    #[inline(always)]
+    fn signed(self, code: u32, bits: u32) -> u8 {
         (code | ((bits >> 24) & 0x80 & code.wrapping_add(self.signed))) as u8
     }
 }

@@ -30,4 +30,5 @@ pub use slice::{
     decode_vec_f16, encode_slice, encode_slice_bf16, encode_slice_f16, encode_vec, encode_vec_bf16,
     encode_vec_f16,
 };
+pub(crate) use slice::encode_numbers;
 pub use stochastic::encode_slice_stochastic;

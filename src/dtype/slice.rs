@@ -92,6 +92,23 @@ pub fn encode_slice(
     }
 }
 
+/// Codes nearest to each `x` times `factor`, none of which is NaN.
+///
+/// # Errors
+/// [`LengthError`] when the slices differ in length; nothing is written then.
+pub(crate) fn encode_numbers(
+    format: Format,
+    overflow: Overflow,
+    factor: f32,
+    x: &[f32],
+    out: &mut [u8],
+) -> Result<(), LengthError> {
+    match Encoder::new(format, overflow) {
+        Some(encoder) => convert(x, out, |x| encoder.number(x * factor)),
+        None => convert(x, out, |x| format.encode(x * factor, overflow)),
+    }
+}
+
 /// Codes nearest to `x`, as [`Format::encode_f16`] gives them.
 ///
 /// # Errors

@@ -2,7 +2,7 @@
 
 use super::{DType, Layout};
 use crate::{
-    cpu::scale_all,
+    cpu::{largest, scale_all},
     dtype::{self, Overflow},
 };
 use half::{bf16, f16, slice::HalfFloatSliceExt};
@@ -96,13 +96,20 @@ pub(crate) fn encode_scaled(
 ) {
     /// Numbers that stay in the nearest cache with their codes.
     const RUN: usize = 1024;
+    // Subnormals count as zero, and become it as any number does that is below half the smallest code.
+    let flushes = inv_scale * f32::MIN_POSITIVE < format.min_positive_subnormal() / 2.0;
     let mut room = [0.0; RUN];
     let (codes, padding) = bytemuck::cast_slice_mut::<u32, u8>(words).split_at_mut(x.len());
     for (x, codes) in x.chunks(RUN).zip(codes.chunks_mut(RUN)) {
-        let scaled = &mut room[..x.len()];
-        scaled.copy_from_slice(x);
-        scale_all(scaled, inv_scale);
-        dtype::encode_slice(format, overflow, scaled, codes).expect("equal lengths");
+        let done = if flushes && f32::from_bits(largest(x)).is_finite() {
+            dtype::encode_numbers(format, overflow, inv_scale, x, codes)
+        } else {
+            let scaled = &mut room[..x.len()];
+            scaled.copy_from_slice(x);
+            scale_all(scaled, inv_scale);
+            dtype::encode_slice(format, overflow, scaled, codes)
+        };
+        done.expect("equal lengths");
     }
     padding.fill(0);
 }
