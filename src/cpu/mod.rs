@@ -6,6 +6,7 @@ mod args;
 mod exp;
 mod input;
 mod product;
+mod room;
 mod store;
 mod threads;
 
@@ -14,6 +15,7 @@ pub use args::{Bytes, HostArgs};
 pub(crate) use exp::exp;
 pub use input::Input;
 pub(crate) use product::{Matrix, product};
+pub(crate) use room::Room;
 pub(crate) use store::{
     Made, Stored, amax, fill_blocks, store_by, store_rows, write_blocks, write_blocks_raising, write_raising,
 };

@@ -1,6 +1,6 @@
 //! How CPU kernels end: rows of real numbers become a tensor, and their amax is found.
 
-use super::{HostArgs, Loop, Threads, largest, scale_all, vector};
+use super::{HostArgs, Loop, Room, Threads, largest, scale_all, vector};
 use crate::{
     dtype::{Format, Overflow},
     scale::{GroupMap, Scales, flags},
@@ -53,7 +53,7 @@ pub(crate) fn write_blocks(
     args: &mut HostArgs<'_>,
     threads: Threads,
     blocks: &[Range<usize>],
-    fill: impl Fn(&Range<usize>, &mut [f32]) + Sync + Send,
+    fill: impl Fn(&Range<usize>, &mut [f32], &mut Room) + Sync + Send,
 ) {
     write_blocks_raising(out, args, threads, 0, blocks, fill);
 }
@@ -65,7 +65,7 @@ pub(crate) fn write_blocks_raising(
     threads: Threads,
     raised: u32,
     blocks: &[Range<usize>],
-    fill: impl Fn(&Range<usize>, &mut [f32]) + Sync + Send,
+    fill: impl Fn(&Range<usize>, &mut [f32], &mut Room) + Sync + Send,
 ) {
     let (layout, cols) = (&out.layout, out.layout.cols() as usize);
     if layout.element().dtype() == DType::F32 && layout.is_dense() {
@@ -89,7 +89,7 @@ pub(crate) fn fill_blocks(
     cols: usize,
     threads: Threads,
     blocks: &[Range<usize>],
-    fill: impl Fn(&Range<usize>, &mut [f32]) + Sync + Send,
+    fill: impl Fn(&Range<usize>, &mut [f32], &mut Room) + Sync + Send,
 ) {
     let mut parts = vec![];
     for rows in blocks {
@@ -97,7 +97,7 @@ pub(crate) fn fill_blocks(
         parts.push((rows, part));
         numbers = rest;
     }
-    threads.for_each(parts, |(rows, part)| fill(rows, part));
+    threads.for_each_in(parts, |(rows, part), room| fill(rows, part, room));
 }
 
 /// Rows of real numbers, read many at a time.

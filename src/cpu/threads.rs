@@ -96,6 +96,15 @@ impl Threads {
         items: impl IntoIterator<Item = T>,
         f: impl Fn(T) -> R + Sync + Send,
     ) -> Vec<R> {
+        self.for_each_in(items, |item, ()| f(item))
+    }
+
+    /// The same; `f` gets something that each thread keeps from item to item too.
+    pub(crate) fn for_each_in<T: Send, R: Send, S: Default>(
+        self,
+        items: impl IntoIterator<Item = T>,
+        f: impl Fn(T, &mut S) -> R + Sync + Send,
+    ) -> Vec<R> {
         #[cfg(not(target_arch = "wasm32"))]
         if self.0 > 1 {
             let items: Vec<T> = items.into_iter().collect();
@@ -106,15 +115,17 @@ impl Threads {
             let run = || {
                 // The lock is held while an item is taken only.
                 let take = || work.lock().unwrap_or_else(PoisonError::into_inner).next();
+                let mut kept = S::default();
                 while let Some((item, done)) = take() {
-                    *done = Some(f(item));
+                    *done = Some(f(item, &mut kept));
                 }
             };
             threads.beside(run, run);
             drop(work);
             return done.into_iter().map(|r| r.expect("every item was taken")).collect();
         }
-        items.into_iter().map(f).collect()
+        let mut kept = S::default();
+        items.into_iter().map(|item| f(item, &mut kept)).collect()
     }
 
     /// Runs `mine` here and `others` on the other threads.

@@ -25,10 +25,10 @@ pub use float8::{
 pub use format::{Format, FormatError, Overflow, Specials};
 pub use name::ParseFormatError;
 pub use philox::Philox;
+pub(crate) use slice::encode_numbers;
 pub use slice::{
     LengthError, decode_slice, decode_slice_bf16, decode_slice_f16, decode_vec, decode_vec_bf16,
     decode_vec_f16, encode_slice, encode_slice_bf16, encode_slice_f16, encode_vec, encode_vec_bf16,
     encode_vec_f16,
 };
-pub(crate) use slice::encode_numbers;
 pub use stochastic::encode_slice_stochastic;

@@ -3,10 +3,10 @@
 
 use super::{Conv2d, Images, pointwise, upright::computed};
 use crate::{
-    cpu::{self, HostArgs, Input, Loop, Matrix, Threads, vector},
+    cpu::{self, HostArgs, Input, Loop, Matrix, Room, Threads, vector},
     ops::{
         Operation,
-        gemm::cpu::{self as gemm, Lines, Room, multiply},
+        gemm::cpu::{self as gemm, Lines, multiply},
     },
     tensor::{Operand, Slot},
 };
@@ -16,8 +16,9 @@ use std::{borrow::Cow, ops::Range};
 const BLOCK: usize = 1024;
 /// Output pixels whose patches are copied at once: with a panel of the product they fit the cache.
 const PATCHES: usize = 128;
-/// Channels whose sums are kept in registers where there are no patches.
+/// Channels whose sums are kept in registers where there are no patches, and pixels.
 const LANES: usize = 16;
+const TOGETHER: usize = 4;
 
 pub(super) fn run(o: &Conv2d, args: &mut HostArgs<'_>, threads: Threads) {
     if let Some(product) = pointwise::as_gemm(o) {
@@ -40,7 +41,7 @@ pub(super) fn run(o: &Conv2d, args: &mut HostArgs<'_>, threads: Threads) {
         given: o,
     };
     let out = (o.out_size(), convolution.out);
-    finish(o, out, (&x, &w), (&operands, args), threads, |pixels, v| convolution.sums(pixels, v));
+    finish(o, out, (&x, &w), (&operands, args), threads, |pixels, v, room| convolution.sums(pixels, v, room));
 }
 
 /// Writes what becomes of the sums of all output pixels, block by block; of `o` only what a transposed convolution has too is
@@ -51,7 +52,7 @@ pub(in crate::ops) fn finish(
     (x, w): (&Input<'_>, &Input<'_>),
     (operands, args): (&[Operand], &mut HostArgs<'_>),
     threads: Threads,
-    sums: impl Fn(&Range<usize>, &mut [f32]) + Sync + Send,
+    sums: impl Fn(&Range<usize>, &mut [f32], &mut Room) + Sync + Send,
 ) {
     let input = |role| Input::new(operand(operands, role), args);
     let [p, q] = given.map(|d| d as usize);
@@ -66,8 +67,8 @@ pub(in crate::ops) fn finish(
         residual: o.residual.map(|_| Residual::new(o, given, input("residual"))),
     };
     let blocks = blocks(images, computed, threads);
-    let fill = |pixels: &Range<usize>, v: &mut [f32]| {
-        sums(pixels, v);
+    let fill = |pixels: &Range<usize>, v: &mut [f32], room: &mut Room| {
+        sums(pixels, v, room);
         epilogue.apply(pixels.start, v, k);
         o.activation.apply_all(v);
     };
@@ -171,7 +172,7 @@ impl Lines for Kernels<'_> {
 
 /// A part of one image in f32: some of its lines, pixels without padding.
 struct Window<'a> {
-    numbers: Cow<'a, [f32]>,
+    numbers: &'a [f32],
     lines: Range<usize>,
 }
 
@@ -195,21 +196,21 @@ pub(in crate::ops) struct Convolution<'a> {
 
 impl Convolution<'_> {
     /// Σ x · w of pixels of one image, every channel of each.
-    pub fn sums(&self, pixels: &Range<usize>, out: &mut [f32]) {
-        let window = self.window(pixels);
+    pub fn sums(&self, pixels: &Range<usize>, out: &mut [f32], room: &mut Room) {
+        let Room { image, panels } = room;
+        let window = self.window(pixels, image);
         if directly(self.o) {
             return vector(Direct { c: self, window: &window, pixels: pixels.clone(), out });
         }
         let (o, k) = (self.o, self.o.out_channels as usize);
         let patches = Patches { convolution: self, window: &window, group_in: o.group_in() as usize };
         let (length, group_out) = (self.kernels.length, o.group_out() as usize);
-        let mut room = Room::default();
         for (first, out) in pixels.clone().step_by(PATCHES).zip(out.chunks_mut(PATCHES * k)) {
             let rows = first..first + out.len() / k;
             for group in 0..o.groups as usize {
                 let out = &mut out[group * group_out..];
                 let lines = (rows.clone(), 0..group_out);
-                multiply((&patches, &self.kernels), length, (group, group), lines, (out, k), &mut room);
+                multiply((&patches, &self.kernels), length, (group, group), lines, (out, k), panels);
             }
         }
     }
@@ -226,7 +227,7 @@ impl Convolution<'_> {
     }
 
     /// The lines of the input that these pixels of one image see.
-    fn window(&self, pixels: &Range<usize>) -> Window<'_> {
+    fn window<'w>(&'w self, pixels: &Range<usize>, room: &'w mut Vec<f32>) -> Window<'w> {
         let (o, x, given) = (self.o, self.x, self.given);
         let [height, width, channels] = [o.height, o.width, o.channels].map(|d| d as usize);
         let image = pixels.start / (self.out[0] * self.out[1]);
@@ -237,11 +238,11 @@ impl Convolution<'_> {
             && let Some(m) = x.plain().filter(|m| m.stride == channels)
         {
             let first = (image * height + lines.start) * width * channels;
-            return Window { numbers: Cow::Borrowed(&m.numbers[first..]), lines };
+            return Window { numbers: &m.numbers[first..], lines };
         }
-        let mut numbers = vec![0.0; lines.len() * width * channels];
+        room.resize(lines.len() * width * channels, 0.0);
         if given.x_images == Images::Nhwc {
-            x.code_rows((image * height + lines.start) * width, &mut numbers);
+            x.code_rows((image * height + lines.start) * width, room);
         } else {
             // Rows of a channel as they came: whole ones, or a part of the only one.
             let (rows, cols) = (given.height as usize, given.width as usize);
@@ -250,12 +251,12 @@ impl Convolution<'_> {
             for channel in 0..channels {
                 for at in (start..end).step_by(row.len().max(1)) {
                     x.codes((image * channels + channel) * rows + at / cols, at % cols, &mut row);
-                    let to = numbers[(at - start) * channels..].iter_mut().skip(channel).step_by(channels);
+                    let to = room[(at - start) * channels..].iter_mut().skip(channel).step_by(channels);
                     to.zip(&row).for_each(|(to, v)| *to = *v);
                 }
             }
         }
-        Window { numbers: Cow::Owned(numbers), lines }
+        Window { numbers: room, lines }
     }
 
     /// The pixel of the image that a place sees at a tap; it may lie beyond the edge.
@@ -363,18 +364,19 @@ impl Convolution<'_> {
         for (i, lanes) in self.kernels.lanes.chunks_exact(taps.len()).enumerate() {
             let first = i * LANES;
             let seen = &seen[first / multiplier..];
-            for (pixel, out) in out.chunks_exact_mut(k).enumerate() {
-                let mut sums = [0.0; LANES];
-                for (tap, w) in taps.iter().zip(lanes) {
-                    let seen = &seen[pixel * step + tap..];
-                    if multiplier == 1 {
-                        let pairs = seen[..LANES].iter().zip(w);
-                        sums.iter_mut().zip(pairs).for_each(|(sum, (x, w))| *sum += x * w);
-                    } else {
-                        sums.iter_mut().zip(w).for_each(|(sum, w)| *sum += seen[0] * w);
-                    }
-                }
+            let mut chunks = out.chunks_exact_mut(TOGETHER * k);
+            let mut done = 0;
+            for out in &mut chunks {
+                let sums = lane_sums::<TOGETHER>(&taps, lanes, &seen[done * step..], step, multiplier);
+                out.chunks_exact_mut(k)
+                    .zip(sums)
+                    .for_each(|(out, sums)| out[first..][..LANES].copy_from_slice(&sums));
+                done += TOGETHER;
+            }
+            for out in chunks.into_remainder().chunks_exact_mut(k) {
+                let [sums] = lane_sums(&taps, lanes, &seen[done * step..], step, multiplier);
                 out[first..][..LANES].copy_from_slice(&sums);
+                done += 1;
             }
         }
         for (pixel, out) in out.chunks_exact_mut(k).enumerate() {
@@ -386,6 +388,31 @@ impl Convolution<'_> {
             }
         }
     }
+}
+
+/// Σ x · w of pixels side by side, `LANES` channels of each; their sums do not wait for each other. `seen` begins with what the
+/// first tap of the first pixel sees, that of the next is `step` numbers on.
+#[inline(always)]
+fn lane_sums<const N: usize>(
+    taps: &[usize],
+    kernels: &[[f32; LANES]],
+    seen: &[f32],
+    step: usize,
+    multiplier: usize,
+) -> [[f32; LANES]; N] {
+    let mut all = [[0.0; LANES]; N];
+    for (tap, w) in taps.iter().zip(kernels) {
+        for (i, sums) in all.iter_mut().enumerate() {
+            let seen = &seen[i * step + tap..];
+            if multiplier == 1 {
+                let pairs = seen[..LANES].iter().zip(w);
+                sums.iter_mut().zip(pairs).for_each(|(sum, (x, w))| *sum += x * w);
+            } else {
+                sums.iter_mut().zip(w).for_each(|(sum, w)| *sum += seen[0] * w);
+            }
+        }
+    }
+    all
 }
 
 /// Patches as lines: tap by tap the channels of a group.

@@ -5,7 +5,7 @@ use super::{
     phases::{computed, phases},
 };
 use crate::{
-    cpu::{HostArgs, Input, Threads},
+    cpu::{HostArgs, Input, Room, Threads},
     ops::{
         Conv2d, Operation,
         conv2d::{
@@ -97,7 +97,7 @@ pub(super) fn run(o: &ConvTranspose2d, args: &mut HostArgs<'_>, threads: Threads
         })
         .collect();
     // Whole lines of one image, of the output and so of every phase.
-    let sums = |pixels: &Range<usize>, out: &mut [f32]| {
+    let sums = |pixels: &Range<usize>, out: &mut [f32], room: &mut Room| {
         let (image, line) = (pixels.start / q / p, pixels.start / q % p);
         let lines = line..line + pixels.len() / q;
         out.fill(0.0);
@@ -110,7 +110,7 @@ pub(super) fn run(o: &ConvTranspose2d, args: &mut HostArgs<'_>, threads: Threads
             }
             let first = (image * height + t.before[0] + rows.start) * width;
             made.resize(rows.len() * width * k, 0.0);
-            convolution.sums(&(first..first + rows.len() * width), &mut made);
+            convolution.sums(&(first..first + rows.len() * width), &mut made, room);
             for (row, made) in rows.zip(made.chunks_exact(width * k)) {
                 let to = (down.first as usize + row * down.step as usize - line) * q + across.first as usize;
                 let to = out[to * k..].chunks_mut((across.step as usize).saturating_mul(k));

@@ -61,7 +61,7 @@ pub(super) fn run(o: &EmbeddingBag, args: &mut HostArgs<'_>, threads: Threads) {
     // In blocks, though bags are rows: those of a record would be asked for twice, for their amax and for their codes.
     let (dim, piece) = (o.dim as usize, threads.piece(count, 1));
     let blocks: Vec<_> = (0..count).step_by(piece).map(|first| first..(first + piece).min(count)).collect();
-    cpu::write_blocks_raising(operand("out"), args, threads, raised, &blocks, |bags, v| {
+    cpu::write_blocks_raising(operand("out"), args, threads, raised, &blocks, |bags, v, _| {
         for (bag, v) in bags.clone().zip(v.chunks_exact_mut(dim)) {
             join(&places, &table, weights.as_ref(), bag, v);
         }

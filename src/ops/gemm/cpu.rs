@@ -2,7 +2,7 @@
 
 use super::{Gemm, Scaled, scaled};
 use crate::{
-    cpu::{self, HostArgs, Input, Matrix, Threads, product},
+    cpu::{self, HostArgs, Input, Matrix, Room, Threads, product},
     ops::Operation,
     tensor,
 };
@@ -167,7 +167,7 @@ pub(in crate::ops) fn run(o: &Gemm, args: &mut HostArgs<'_>, threads: Threads) {
             (first..first + m).step_by(down).map(move |row| row..(row + down).min(first + m))
         });
         let blocks: Vec<_> = rows.collect();
-        return cpu::write_blocks(out, args, threads, &blocks, |rows, v| {
+        return cpu::write_blocks(out, args, threads, &blocks, |rows, v, room| {
             let (batch, row) = (rows.start / m, rows.start % m);
             multiply(
                 (&a, &b),
@@ -175,7 +175,7 @@ pub(in crate::ops) fn run(o: &Gemm, args: &mut HostArgs<'_>, threads: Threads) {
                 batches.sides(batch),
                 (row..row + rows.len(), 0..n),
                 (v, n),
-                &mut Room::default(),
+                &mut room.panels,
             );
             finish(batch, (row, 0), v, n);
         });
@@ -184,7 +184,7 @@ pub(in crate::ops) fn run(o: &Gemm, args: &mut HostArgs<'_>, threads: Threads) {
         let rows = (0..m).step_by(down);
         rows.flat_map(move |row| (0..n).step_by(across).map(move |col| (batch, row, col)))
     });
-    let tiles = threads.for_each(tiles, |(batch, row, col)| {
+    let tiles = threads.for_each_in(tiles, |(batch, row, col), room: &mut Room| {
         let (rows, cols) = (down.min(m - row), across.min(n - col));
         let mut v = vec![0.0; rows * cols];
         multiply(
@@ -193,7 +193,7 @@ pub(in crate::ops) fn run(o: &Gemm, args: &mut HostArgs<'_>, threads: Threads) {
             batches.sides(batch),
             (row..row + rows, col..col + cols),
             (&mut v, cols),
-            &mut Room::default(),
+            &mut room.panels,
         );
         finish(batch, (row, col), &mut v, cols);
         v
@@ -207,9 +207,6 @@ pub(in crate::ops) fn run(o: &Gemm, args: &mut HostArgs<'_>, threads: Threads) {
     });
 }
 
-/// Where panels are made, kept from tile to tile.
-pub(in crate::ops) type Room = [Vec<f32>; 2];
-
 /// Σₖ a · b of one tile of the output, by panels along k, into rows `stride` numbers apart.
 pub(in crate::ops) fn multiply(
     (a, b): (&impl Lines, &impl Lines),
@@ -217,7 +214,7 @@ pub(in crate::ops) fn multiply(
     (of_a, of_b): (usize, usize),
     (rows, cols): (Range<usize>, Range<usize>),
     (out, stride): (&mut [f32], usize),
-    [room_a, room_b]: &mut Room,
+    [room_a, room_b]: &mut [Vec<f32>; 2],
 ) {
     for first in (0..k).step_by(PANEL) {
         let part = first..k.min(first + PANEL);

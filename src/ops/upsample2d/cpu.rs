@@ -31,7 +31,7 @@ pub(super) fn run(o: &Upsample2d, args: &mut HostArgs<'_>, threads: Threads) {
     let piece = threads.piece(lines, 1);
     let block = |first: usize| first * out_w..(first + piece).min(lines) * out_w;
     let blocks: Vec<Range<usize>> = (0..lines).step_by(piece).map(block).collect();
-    cpu::write_blocks(&out, args, threads, &blocks, |rows, v| {
+    cpu::write_blocks(&out, args, threads, &blocks, |rows, v, _| {
         let mut from = vec![0.0; w * c];
         // Two lines of the image, stretched, and which.
         let (mut kept, mut which) = ([vec![0.0; out_w * c], vec![0.0; out_w * c]], [usize::MAX; 2]);
