@@ -290,19 +290,29 @@ impl Loop for Direct<'_> {
     fn run(self) {
         let Self { c, window, pixels, out } = self;
         let (o, q, k) = (c.o, c.out[1], c.o.out_channels as usize);
-        // Columns of a line whose kernels lie within the image, where all lanes see one channel or one each.
         let multiplier = o.group_out() as usize;
-        let even = multiplier == 1 || multiplier.is_multiple_of(LANES);
-        let inner = |line: usize| if even { c.inner(line * q) } else { 0..0 };
+        // Whether all lanes see one channel or one each, and zeros beyond the edge need not be multiplied.
+        let lanes = (multiplier == 1 || multiplier.is_multiple_of(LANES)) && c.kernels.finite;
         let zeros = vec![0.0; o.channels as usize];
+        let whole = c.whole();
+        let mut met = vec![];
         for (line, out) in (pixels.start / q..).zip(out.chunks_exact_mut(q * k)) {
-            let inner = inner(line);
+            let first = c.place(line * q);
+            let inner = if lanes { c.inner(first) } else { 0..0 };
+            let place =
+                |column: usize| Place { x: first.x + (column * o.stride[1] as usize) as isize, ..first };
             for column in (0..inner.start).chain(inner.end..q) {
-                c.edge(window, line * q + column, &zeros, &mut out[column * k..][..k]);
+                let out = &mut out[column * k..][..k];
+                if lanes {
+                    c.meet(window, place(column), &mut met);
+                    c.side_by_side(&met, window.numbers, out);
+                } else {
+                    c.one(window, place(column), &zeros, out);
+                }
             }
             if !inner.is_empty() {
-                let seen = &window.numbers[c.index(window, c.place(line * q + inner.start))..];
-                c.inside(seen, &mut out[inner.start * k..inner.end * k]);
+                let seen = &window.numbers[c.index(window, place(inner.start))..];
+                c.side_by_side(&whole, seen, &mut out[inner.start * k..inner.end * k]);
             }
         }
     }
@@ -315,10 +325,10 @@ impl Convolution<'_> {
         (0..down).flat_map(move |r| (0..across).map(move |s| [r, s]))
     }
 
-    /// Columns of the output line that begins with this pixel whose kernels lie within the image.
-    fn inner(&self, pixel: usize) -> Range<usize> {
-        let (o, q) = (self.o, self.out[1]);
-        let ([down, across], y) = (self.reach(), self.place(pixel).y);
+    /// Columns of the output line that begins at this place whose kernels lie within the image.
+    fn inner(&self, first: Place) -> Range<usize> {
+        let (o, q, y) = (self.o, self.out[1], first.y);
+        let [down, across] = self.reach();
         let [width, stride, padding] = [o.width, o.stride[1], o.padding[1]].map(|d| d as usize);
         if y < 0 || y + down as isize >= o.height as isize || width + padding <= across {
             return 0..0;
@@ -327,83 +337,93 @@ impl Convolution<'_> {
         first..((width + padding - across - 1) / stride + 1).clamp(first, q)
     }
 
-    /// Σ x · w of one pixel whose kernel may reach beyond the edge, where `zeros` are.
+    /// All taps of a kernel.
+    fn whole(&self) -> Vec<Met> {
+        let [down, across] = self.o.dilation.map(|d| d as usize);
+        let at =
+            |[r, s]: [usize; 2]| (r * down * self.o.width as usize + s * across) * self.o.channels as usize;
+        self.taps().map(at).enumerate().map(|(tap, at)| Met { tap, at }).collect()
+    }
+
+    /// Those taps of a pixel that lie within the image.
+    fn meet(&self, window: &Window<'_>, place: Place, met: &mut Vec<Met>) {
+        let taps = self.taps().map(|tap| self.seen(place, tap)).enumerate();
+        let within = taps.filter(|(_, seen)| self.within(*seen));
+        met.clear();
+        met.extend(within.map(|(tap, seen)| Met { tap, at: self.index(window, seen) }));
+    }
+
+    /// Σ x · w of one pixel whose kernel may reach beyond the edge, where `zeros` are: they matter where they meet Inf or NaN.
     #[inline(always)]
-    fn edge(&self, window: &Window<'_>, pixel: usize, zeros: &[f32], out: &mut [f32]) {
-        let place = self.place(pixel);
+    fn one(&self, window: &Window<'_>, place: Place, zeros: &[f32], out: &mut [f32]) {
         let multiplier = self.o.group_out() as usize;
         out.fill(0.0);
         for (tap, w) in self.taps().zip(self.kernels.numbers.chunks_exact(out.len())) {
             let seen = self.seen(place, tap);
-            let x = if self.within(seen) {
-                &window.numbers[self.index(window, seen)..][..zeros.len()]
-            } else if self.kernels.finite {
-                continue;
-            } else {
-                zeros // Which matter only where they meet Inf or NaN.
-            };
-            if multiplier == 1 {
-                out.iter_mut().zip(x.iter().zip(w)).for_each(|(out, (x, w))| *out += x * w);
-                continue;
-            }
+            let inside = self.within(seen);
+            let x = if inside { &window.numbers[self.index(window, seen)..][..zeros.len()] } else { zeros };
             for ((out, w), x) in out.chunks_exact_mut(multiplier).zip(w.chunks_exact(multiplier)).zip(x) {
                 out.iter_mut().zip(w).for_each(|(out, w)| *out += x * w);
             }
         }
     }
 
-    /// Σ x · w of pixels of a line whose kernels lie within the image, of which `seen` is what the first one sees.
+    /// Σ x · w of pixels side by side over the same taps, of finite weights.
     #[inline(always)]
-    fn inside(&self, seen: &[f32], out: &mut [f32]) {
+    fn side_by_side(&self, met: &[Met], seen: &[f32], out: &mut [f32]) {
         let (o, k) = (self.o, self.o.out_channels as usize);
         let multiplier = o.group_out() as usize;
-        let [down, across] = o.dilation.map(|d| d as usize);
-        let at = |[r, s]: [usize; 2]| (r * down * o.width as usize + s * across) * o.channels as usize;
-        let taps: Vec<usize> = self.taps().map(at).collect();
         let step = (o.stride[1] * o.channels) as usize;
-        for (i, lanes) in self.kernels.lanes.chunks_exact(taps.len()).enumerate() {
+        for (i, kernels) in self.kernels.lanes.chunks_exact(o.taps() as usize).enumerate() {
             let first = i * LANES;
-            let seen = &seen[first / multiplier..];
+            let seen = seen.get(first / multiplier..).unwrap_or_default();
             let mut chunks = out.chunks_exact_mut(TOGETHER * k);
             let mut done = 0;
             for out in &mut chunks {
-                let sums = lane_sums::<TOGETHER>(&taps, lanes, &seen[done * step..], step, multiplier);
-                out.chunks_exact_mut(k)
-                    .zip(sums)
-                    .for_each(|(out, sums)| out[first..][..LANES].copy_from_slice(&sums));
+                let sums = lane_sums::<TOGETHER>(met, kernels, seen, (done * step, step), multiplier);
+                for (out, sums) in out.chunks_exact_mut(k).zip(sums) {
+                    out[first..][..LANES].copy_from_slice(&sums);
+                }
                 done += TOGETHER;
             }
             for out in chunks.into_remainder().chunks_exact_mut(k) {
-                let [sums] = lane_sums(&taps, lanes, &seen[done * step..], step, multiplier);
+                let [sums] = lane_sums(met, kernels, seen, (done * step, step), multiplier);
                 out[first..][..LANES].copy_from_slice(&sums);
                 done += 1;
             }
         }
         for (pixel, out) in out.chunks_exact_mut(k).enumerate() {
-            for first in k / LANES * LANES..k {
-                let kernels = self.kernels.numbers[first..].iter().step_by(k);
-                let pairs = taps.iter().map(|tap| seen[pixel * step + tap + first]).zip(kernels);
+            for channel in k / LANES * LANES..k {
+                let kernels = &self.kernels.numbers[channel..];
+                let pairs = met.iter().map(|m| (seen[pixel * step + m.at + channel], kernels[m.tap * k]));
                 // Not `sum`, which begins at −0.
-                out[first] = pairs.fold(0.0, |sum, (x, w)| sum + x * w);
+                out[channel] = pairs.fold(0.0, |sum, (x, w)| sum + x * w);
             }
         }
     }
 }
 
-/// Σ x · w of pixels side by side, `LANES` channels of each; their sums do not wait for each other. `seen` begins with what the
-/// first tap of the first pixel sees, that of the next is `step` numbers on.
+/// A tap, and where what it sees lies.
+struct Met {
+    tap: usize,
+    at: usize,
+}
+
+/// Σ x · w of pixels side by side, `LANES` channels of each; their sums do not wait for each other. What the taps of the first
+/// pixel see lies `start` numbers on, that of the next `step` more.
 #[inline(always)]
 fn lane_sums<const N: usize>(
-    taps: &[usize],
+    met: &[Met],
     kernels: &[[f32; LANES]],
     seen: &[f32],
-    step: usize,
+    (start, step): (usize, usize),
     multiplier: usize,
 ) -> [[f32; LANES]; N] {
     let mut all = [[0.0; LANES]; N];
-    for (tap, w) in taps.iter().zip(kernels) {
+    for m in met {
+        let w = &kernels[m.tap];
         for (i, sums) in all.iter_mut().enumerate() {
-            let seen = &seen[i * step + tap..];
+            let seen = &seen[start + i * step + m.at..];
             if multiplier == 1 {
                 let pairs = seen[..LANES].iter().zip(w);
                 sums.iter_mut().zip(pairs).for_each(|(sum, (x, w))| *sum += x * w);
