@@ -2,8 +2,12 @@
 
 mod common;
 
-use quarter::{Context, Error, On, ops::Purpose, verify::Run};
-use std::{collections::BTreeMap, fmt::Write};
+use quarter::{
+    Context, Error, On,
+    ops::{Entry, Purpose},
+    verify::Run,
+};
+use std::{collections::BTreeMap, fmt::Write, sync::Mutex};
 
 #[derive(Default)]
 struct Tally {
@@ -16,54 +20,53 @@ struct Tally {
     rms: f64,
 }
 
-/// All variants of all kernels, on two contexts at once: drivers compile the pipelines of one device one by one.
+/// All variants of all kernels, on two contexts at once: drivers compile the pipelines of one device one by one. Whichever is
+/// free takes the next kernel.
 fn conform(contexts: [Context; 2]) {
-    let table: BTreeMap<String, Tally> = std::thread::scope(|s| {
-        let halves = [0, 1].map(|half| {
-            let ctx = &contexts[half];
-            s.spawn(move || conform_half(ctx, half))
-        });
-        halves.into_iter().flat_map(|h| h.join().expect("no panic")).collect()
+    let kernels = |e: &Entry| contexts[0].kernels(&*(e.cases)()[0].op).len();
+    let all = common::operations().into_iter().flat_map(|e| (0..kernels(e)).map(move |kernel| (e, kernel)));
+    let left = Mutex::new(all.collect::<Vec<_>>().into_iter());
+    let take = || left.lock().expect("no panic").next();
+    let work = |ctx| std::iter::from_fn(take).map(|(e, kernel)| conform_kernel(ctx, e, kernel)).collect();
+    let table = std::thread::scope(|s| {
+        let workers = contexts.each_ref().map(|ctx| s.spawn(move || work(ctx)));
+        let tallies: [Vec<_>; 2] = workers.map(|w| w.join().expect("no panic"));
+        tallies.into_iter().flatten().collect()
     });
     report(&contexts[0], &table);
 }
 
-/// Every second kernel of each operation.
-fn conform_half(ctx: &Context, half: usize) -> BTreeMap<String, Tally> {
-    let mut table: BTreeMap<String, Tally> = BTreeMap::new();
+/// A kernel of an operation, by its number, on all cases: its name, and what came of them.
+fn conform_kernel(ctx: &Context, entry: &Entry, kernel: usize) -> (String, Tally) {
     let purposes = common::purposes();
-    for entry in common::operations() {
-        for case in (entry.cases)().iter().filter(|c| purposes.contains(&c.purpose)) {
-            let mut run = Run::new(case).unwrap();
-            for (kernel, choices) in common::choices(ctx, &*case.op).into_iter().skip(half).step_by(2) {
-                let tally = table.entry(format!("{} {kernel}", entry.name)).or_default();
-                // Variants beside the default run on what users do, not on every mix of formats.
-                let variants = if case.purpose == Purpose::Typical { choices.len() } else { 1 };
-                for choice in choices.into_iter().take(variants) {
-                    match pollster::block_on(run.compare(ctx, &choice, None)) {
-                        Ok(c) => {
-                            tally.cases += 1;
-                            tally.strict += usize::from(c.strict);
-                            tally.elements += c.elements;
-                            tally.worst = tally.worst.max(c.worst_ratio);
-                            tally.rms = tally.rms.max(c.rms_ratio);
-                            if !c.pass() {
-                                let worst = c.worst.map(|w| w.to_string()).unwrap_or_default();
-                                tally
-                                    .failed
-                                    .push(format!("{} [{}]: {} wrong: {worst}", c.id, c.label, c.wrong));
-                            }
-                        }
-                        Err(Error::Unsupported { refusals, .. }) => {
-                            *tally.refused.entry(refusals[0].1.to_string()).or_default() += 1;
-                        }
-                        Err(e) => tally.failed.push(format!("{} {kernel} [{}]: {e}", entry.name, case.label)),
+    let (mut name, mut tally) = (String::new(), Tally::default());
+    for case in (entry.cases)().iter().filter(|c| purposes.contains(&c.purpose)) {
+        let mut run = Run::new(case).unwrap();
+        let (kernel, choices) = common::choices(ctx, &*case.op).swap_remove(kernel);
+        name = format!("{} {kernel}", entry.name);
+        // Variants beside the default run on what users do, not on every mix of formats.
+        let variants = if case.purpose == Purpose::Typical { choices.len() } else { 1 };
+        for choice in choices.into_iter().take(variants) {
+            match pollster::block_on(run.compare(ctx, &choice, None)) {
+                Ok(c) => {
+                    tally.cases += 1;
+                    tally.strict += usize::from(c.strict);
+                    tally.elements += c.elements;
+                    tally.worst = tally.worst.max(c.worst_ratio);
+                    tally.rms = tally.rms.max(c.rms_ratio);
+                    if !c.pass() {
+                        let worst = c.worst.map(|w| w.to_string()).unwrap_or_default();
+                        tally.failed.push(format!("{} [{}]: {} wrong: {worst}", c.id, c.label, c.wrong));
                     }
                 }
+                Err(Error::Unsupported { refusals, .. }) => {
+                    *tally.refused.entry(refusals[0].1.to_string()).or_default() += 1;
+                }
+                Err(e) => tally.failed.push(format!("{name} [{}]: {e}", case.label)),
             }
         }
     }
-    table
+    (name, tally)
 }
 
 fn report(ctx: &Context, table: &BTreeMap<String, Tally>) {
