@@ -46,7 +46,7 @@ impl Convolution {
         let y = self.conv.record(g, x)?;
         let y = norm.record(g, y)?;
         let Some(skip) = skip else { return Ok(y) };
-        let [a, b] = [y, skip].map(|v| g.layout(v).clone());
+        let [a, b] = [g.layout(y)?.clone(), g.layout(skip)?.clone()];
         let add = Binary::new(BinaryOp::Add, a.shape(), b.shape()).a(a.element()).b(b.element());
         g.apply(&add, &[("a", y), ("b", skip)])
     }
@@ -79,7 +79,7 @@ struct GlobalMean;
 
 impl Layer for GlobalMean {
     fn record(&self, g: &mut Graph, x: Value) -> std::result::Result<Value, Error> {
-        let layout = g.layout(x).clone();
+        let layout = g.layout(x)?.clone();
         let &[batch, height, width, channels] = layout.shape() else { unreachable!("what conv2d makes") };
         let mean = Pool2d::global_average([batch, height, width, channels], layout.element());
         let y = g.apply(&mean, &[("x", x)])?;

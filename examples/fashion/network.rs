@@ -30,7 +30,7 @@ struct GlobalMean;
 
 impl Layer for GlobalMean {
     fn record(&self, g: &mut Graph, x: Value) -> std::result::Result<Value, Error> {
-        let layout = g.layout(x).clone();
+        let layout = g.layout(x)?.clone();
         let &[batch, height, width, channels] = layout.shape() else { unreachable!("images") };
         let mean = Pool2d::global_average([batch, height, width, channels], layout.element());
         let y = g.apply(&mean, &[("x", x)])?;

@@ -27,7 +27,7 @@ struct Halve;
 
 impl Layer for Halve {
     fn record(&self, g: &mut Graph, x: Value) -> std::result::Result<Value, Error> {
-        let layout = g.layout(x).clone();
+        let layout = g.layout(x)?.clone();
         let &[batch, length, width, channels] = layout.shape() else { unreachable!("what conv2d makes") };
         let op = Pool2d::max([batch, length, width, channels], layout.element(), [2, 1]);
         g.apply(&op, &[("x", x)])
@@ -39,7 +39,7 @@ struct Flatten;
 
 impl Layer for Flatten {
     fn record(&self, g: &mut Graph, x: Value) -> std::result::Result<Value, Error> {
-        let shape = g.layout(x).shape();
+        let shape = g.layout(x)?.shape();
         let (batch, rest) = (shape[0], shape[1..].iter().product());
         g.reshape(x, [batch, rest])
     }

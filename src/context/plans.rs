@@ -111,7 +111,8 @@ impl Context {
         return AnyPlan::build(self, problem, choice).await;
     }
 
-    /// Runs bounds in order. On a GPU: one pass, one submission, no wait; on the CPU: now.
+    /// Runs bounds in order. On a GPU: one pass, one submission, no wait; on the CPU: now, on rayon's pool. As with everything
+    /// that waits in that pool, a task of it that holds a lock here may be made to wait for another that wants the same lock.
     ///
     /// # Errors
     /// [`Error::WrongContext`]; [`Error::Busy`] on the CPU; [`Error::DeviceLost`] on a GPU; [`Error::Wgpu`]: a buffer of

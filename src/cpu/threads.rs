@@ -4,7 +4,7 @@ use crate::ops::Cost;
 #[cfg(not(target_arch = "wasm32"))]
 use std::{
     sync::{
-        Mutex, PoisonError,
+        Condvar, Mutex, PoisonError,
         atomic::{
             AtomicBool, AtomicUsize,
             Ordering::{Acquire, Release},
@@ -45,10 +45,11 @@ impl Threads {
         self.0
     }
 
-    /// No more than are worth waking for so much work: every one has [`GRAIN`] operations or bytes at least.
+    /// No more than there are, and than are worth waking for so much work: every one has [`GRAIN`] operations or bytes at
+    /// least.
     pub(crate) fn for_cost(self, cost: Cost) -> Self {
         let most = cost.flops.saturating_add(cost.bytes) / GRAIN;
-        Self::new(usize::try_from(most).map_or(self.0, |most| self.0.min(most)))
+        Self::new(usize::try_from(most).map_or(self.0, |most| self.0.min(most)).min(pool()))
     }
 
     /// Length of the pieces that cut `len` into at most this many, each a multiple of `step`.
@@ -74,6 +75,7 @@ impl Threads {
         if self.0 == 1 {
             return f();
         }
+        let _turn = Turn::take();
         let over = AtomicBool::new(false);
         let look_out = || spin_while(|| !over.load(Acquire));
         let run = || {
@@ -81,7 +83,7 @@ impl Threads {
             f()
         };
         // The caller's thread sleeps: with it, there would be one more than the pool is meant to have.
-        rayon::scope(|_| self.beside(look_out, run))
+        rayon::scope(|_| Self(self.0.min(pool())).beside(look_out, run))
     }
 
     /// Runs `f`. What it borrows need not be `Send`, as nothing of wgpu is in browsers.
@@ -144,6 +146,48 @@ impl Threads {
             spin_while(|| left.load(Acquire) > 0);
             result
         })
+    }
+}
+
+/// Threads of the pool.
+#[cfg(not(target_arch = "wasm32"))]
+fn pool() -> usize {
+    rayon::current_num_threads()
+}
+
+#[cfg(target_arch = "wasm32")]
+fn pool() -> usize {
+    1
+}
+
+/// A caller's turn in the pool, where it is none of its threads itself. There are no more at once than the pool has threads:
+/// one that waits within a call begins another on its own stack, which must not pile up.
+#[cfg(not(target_arch = "wasm32"))]
+struct Turn(bool);
+
+#[cfg(not(target_arch = "wasm32"))]
+static TAKEN: (Mutex<usize>, Condvar) = (Mutex::new(0), Condvar::new());
+
+#[cfg(not(target_arch = "wasm32"))]
+impl Turn {
+    fn take() -> Self {
+        let outside = rayon::current_thread_index().is_none();
+        if outside {
+            let taken = TAKEN.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let full = |taken: &mut usize| *taken >= pool();
+            *TAKEN.1.wait_while(taken, full).unwrap_or_else(PoisonError::into_inner) += 1;
+        }
+        Self(outside)
+    }
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if self.0 {
+            *TAKEN.0.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+            TAKEN.1.notify_one();
+        }
     }
 }
 

@@ -4,9 +4,12 @@ use super::{Graph, Layer, Precision, Value, norm::Statistics};
 use crate::{
     context::Context,
     error::Error,
-    ops::{self, Activation, DescriptorError, unscaled},
+    ops::{self, Activation, DescriptorError, expect_number, unscaled},
     tensor::{DType, DeviceTensor, HostTensor},
 };
+
+/// How weights may lie.
+const WEIGHTS: &str = "[out_channels, height, width, channels], or [height, width, out_channels]";
 
 /// y = act(conv(x, W) + b + residual) of images \[batch, height, width, channels\].
 #[derive(Clone, Debug)]
@@ -109,7 +112,7 @@ impl Conv2dBuilder {
         let Some(norm) = &self.fold else { return Ok((self.w.clone(), self.bias.clone())) };
         let shape = self.w.shape();
         let channels = shape[self.axis()] as usize;
-        norm.expect_channels("conv2d", channels)?;
+        norm.expect("conv2d", channels)?;
         let inner: usize = shape[self.axis() + 1..].iter().map(|d| *d as usize).product();
         let (scale, shift) = norm.affine();
         let w = self.w.to_f32().into_iter().enumerate();
@@ -127,11 +130,17 @@ impl Conv2dBuilder {
     /// Copies the weights to the device, quantised if the precision says so.
     ///
     /// # Errors
-    /// [`Error::Descriptor`] for a norm or a bias of other channels; [`Error::Tensor`] for weights that cannot be
+    /// [`Error::Descriptor`] for weights of other axes or of integers, a norm or a bias of other channels, a norm that divides by
+    /// no number above 0; [`Error::Tensor`] for weights that cannot be
     /// quantised; as [`Context::upload`].
     pub async fn build(self, ctx: &Context) -> Result<Conv2d, Error> {
+        if !matches!(self.w.shape().len(), 3 | 4) {
+            let got = format!("{:?}", self.w.shape());
+            return Err(DescriptorError::new("conv2d", "w", WEIGHTS, got).into());
+        }
+        expect_number("conv2d", "w", self.w.layout().element())?;
         let (w, bias) = self.folded()?;
-        let w = ctx.upload(&self.precision.weights(&w, self.axis() as u8)?).await?;
+        let w = ctx.upload(&self.precision.weights("conv2d", "w", &w, self.axis() as u8)?).await?;
         let bias = match bias {
             Some(b) => Some(ctx.upload(&b).await?),
             None => None,
@@ -168,7 +177,7 @@ impl Conv2d {
     /// As there.
     pub fn record_with(&self, g: &mut Graph, x: Value, residual: Option<Value>) -> Result<Value, Error> {
         let x = self.precision.activations(g, x)?;
-        let shape: Vec<u32> = g.layout(x).shape().to_vec();
+        let shape: Vec<u32> = g.layout(x)?.shape().to_vec();
         let Ok(images) = <[u32; 4]>::try_from(shape.as_slice()) else {
             let expected = "[batch, height, width, channels]";
             return Err(DescriptorError::new("conv2d", "x", expected, format!("{shape:?}")).into());
@@ -177,14 +186,13 @@ impl Conv2d {
             [k, r, s, _] => (k, [r, s]),
             [r, s, k] => (k, [r, s]),
             ref other => {
-                let expected = "[out_channels, height, width, channels], or [height, width, out_channels]";
-                return Err(DescriptorError::new("conv2d", "w", expected, format!("{other:?}")).into());
+                return Err(DescriptorError::new("conv2d", "w", WEIGHTS, format!("{other:?}")).into());
             }
         };
         let Geometry { stride, padding, dilation, groups } = self.geometry;
         let conv = ops::Conv2d::new(images, channels, kernel).stride(stride).padding(padding);
         let conv = conv.dilation(dilation).groups(groups).activation(self.activation);
-        let conv = conv.x(g.layout(x).element()).w(self.w.layout().element());
+        let conv = conv.x(g.layout(x)?.element()).w(self.w.layout().element());
         let mut conv = conv.out(unscaled("conv2d", "out", self.out)?);
         let mut args = vec![("x", x), ("w", g.tensor(&self.w))];
         if let Some(bias) = &self.bias {
@@ -192,7 +200,7 @@ impl Conv2d {
             args.push(("bias", g.tensor(bias)));
         }
         if let Some(residual) = residual {
-            conv = conv.residual(g.layout(residual).element());
+            conv = conv.residual(g.layout(residual)?.element());
             args.push(("residual", residual));
         }
         g.apply(&conv, &args)

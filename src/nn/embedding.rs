@@ -25,7 +25,7 @@ impl Embedding {
             let got = format!("{:?}", table.shape());
             return Err(DescriptorError::new("embedding", "table", "[vocabulary, dim]", got).into());
         }
-        Ok(Self { table: ctx.upload(&precision.weights(table, 0)?).await? })
+        Ok(Self { table: ctx.upload(&precision.weights("embedding", "table", table, 0)?).await? })
     }
 
     /// Its table as it lies on the device.
@@ -39,10 +39,14 @@ impl Embedding {
     /// As there.
     pub fn record_with(&self, g: &mut Graph, index: Value, residual: Option<Value>) -> Result<Value, Error> {
         let (rows, dim) = (self.table.layout().shape()[0], self.table.layout().shape()[1]);
-        let op = ops::Embedding::new(g.layout(index).shape(), rows, dim).table(self.table.layout().element());
+        let op =
+            ops::Embedding::new(g.layout(index)?.shape(), rows, dim).table(self.table.layout().element());
         let mut args = vec![("index", index), ("table", g.tensor(&self.table))];
         args.extend(residual.map(|r| ("residual", r)));
-        let op = residual.into_iter().fold(op, |op, r| op.residual(g.layout(r).element()));
+        let op = match residual {
+            Some(r) => op.residual(g.layout(r)?.element()),
+            None => op,
+        };
         g.apply(&op, &args)
     }
 }

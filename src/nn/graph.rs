@@ -7,11 +7,18 @@ use crate::{
     plan::{Bound, Choice},
     tensor::{Access, DeviceTensor, HostTensor, Layout, Operand, TensorError},
 };
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU64, Ordering},
+};
 
 /// What flows between the operations of one [`Graph`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Value(usize);
+pub struct Value {
+    index: usize,
+    /// The graph's number: no other has it.
+    graph: u64,
+}
 
 /// Where a value comes from.
 #[derive(Clone, Debug)]
@@ -56,21 +63,29 @@ struct Node {
 /// assert_eq!(y.to_f32(), [6.0, 6.0, 6.0, 6.0, 0.0, 0.0, 0.0, 0.0]);
 /// # Ok::<(), quarter::Error>(())
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Debug)]
 pub struct Graph {
+    number: u64,
     entries: Vec<Entry>,
     nodes: Vec<Node>,
+}
+
+impl Default for Graph {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Graph {
     /// An empty one.
     pub fn new() -> Self {
-        Self::default()
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self { number: NEXT.fetch_add(1, Ordering::Relaxed), entries: vec![], nodes: vec![] }
     }
 
     fn add(&mut self, layout: Layout, source: Source) -> Value {
         self.entries.push(Entry { layout, source });
-        Value(self.entries.len() - 1)
+        Value { index: self.entries.len() - 1, graph: self.number }
     }
 
     /// A tensor that the caller writes before every run.
@@ -85,19 +100,43 @@ impl Graph {
 
     /// Shape and elements of a value.
     ///
-    /// # Panics
-    /// If it is of another graph, as an index does.
-    pub fn layout(&self, v: Value) -> &Layout {
-        &self.entries[v.0].layout
+    /// # Errors
+    /// [`Error::Argument`] for a value of another graph.
+    pub fn layout(&self, v: Value) -> Result<&Layout, Error> {
+        self.expect("graph", "value", v)
+    }
+
+    /// The layout of a value that must be of this graph: operand `role` of `op`.
+    fn expect(&self, op: &'static str, role: &'static str, v: Value) -> Result<&Layout, Error> {
+        if v.graph == self.number {
+            return Ok(&self.entries[v.index].layout);
+        }
+        let (expected, got) = ("a value of this graph".to_owned(), "one of another".to_owned());
+        Err(Error::Argument { op, role, expected, got })
     }
 
     /// The same numbers in another shape: nothing is moved.
     ///
     /// # Errors
-    /// [`Error::Tensor`] as [`DeviceTensor::reshape`].
+    /// [`Error::Tensor`] as [`DeviceTensor::reshape`]; [`Error::Argument`] for a value of another graph.
     pub fn reshape(&mut self, v: Value, shape: impl Into<Vec<u32>>) -> Result<Value, Error> {
-        let layout = self.layout(v).reshape(shape)?;
+        let layout = self.layout(v)?.reshape(shape)?;
         Ok(self.add(layout, Source::View(v)))
+    }
+
+    /// Operand `role` of the layer `op` must be of this shape.
+    pub(super) fn expect_shape(
+        &self,
+        op: &'static str,
+        role: &'static str,
+        v: Value,
+        shape: &[u32],
+    ) -> Result<(), Error> {
+        let got = self.expect(op, role, v)?.shape();
+        if got == shape {
+            return Ok(());
+        }
+        Err(Error::Argument { op, role, expected: format!("{shape:?}"), got: format!("{got:?}") })
     }
 
     /// An operation of these values by role. Tensors that it writes and that are not given are made; its output, the role
@@ -105,7 +144,7 @@ impl Graph {
     ///
     /// # Errors
     /// [`Error::Descriptor`]; [`Error::Argument`]: a role that the operation does not have, or that it reads and nobody
-    /// gave, or a value of another shape or element.
+    /// gave, or that is given twice, or a value of another graph, shape or element.
     pub fn apply<O: Operation>(&mut self, op: &O, args: &[(&'static str, Value)]) -> Result<Value, Error> {
         let mut values = self.apply_all(op, args)?;
         let out = values.iter().position(|(role, _)| *role == "out");
@@ -132,12 +171,18 @@ impl Graph {
                 "one more".into(),
             ));
         }
+        for (i, (role, v)) in args.iter().enumerate() {
+            self.expect(O::NAME, role, *v)?;
+            if args[..i].iter().any(|(r, _)| r == role) {
+                return Err(fail(role, "one value".into(), "two".into()));
+            }
+        }
         let (mut values, mut written) = (vec![], vec![]);
         for o in &operands {
             let given = args.iter().find(|(role, _)| *role == o.role).map(|a| a.1);
             let value = match given {
-                Some(v) if *self.layout(v) == o.layout => v,
-                Some(v) => return Err(fail(o.role, o.layout.to_string(), self.layout(v).to_string())),
+                Some(v) if *self.at(v) == o.layout => v,
+                Some(v) => return Err(fail(o.role, o.layout.to_string(), self.at(v).to_string())),
                 None if o.access == Access::Write => self.add(o.layout.clone(), Source::Made),
                 None => return Err(fail(o.role, o.layout.to_string(), "no tensor".into())),
             };
@@ -150,9 +195,14 @@ impl Graph {
         Ok(written)
     }
 
+    /// Shape and elements of a value that is known to be of this graph.
+    fn at(&self, v: Value) -> &Layout {
+        &self.entries[v.index].layout
+    }
+
     /// What holds the numbers of a value.
     fn root(&self, v: Value) -> Value {
-        match self.entries[v.0].source {
+        match self.entries[v.index].source {
             Source::View(of) => self.root(of),
             _ => v,
         }
@@ -162,15 +212,17 @@ impl Graph {
     /// so does scratch memory.
     ///
     /// # Errors
-    /// As [`Context::plan`], [`Context::empty`] and [`Plan::bind`](crate::Plan::bind).
+    /// [`Error::Argument`] for an output of another graph; as [`Context::plan`], [`Context::empty`] and
+    /// [`Plan::bind`](crate::Plan::bind).
     pub async fn compile(&self, ctx: &Context, outputs: &[Value]) -> Result<Model, Error> {
+        outputs.iter().try_for_each(|v| self.expect("graph", "output", *v).map(|_| ()))?;
         let roots: Vec<Value> = outputs.iter().map(|v| self.root(*v)).collect();
         // The last operation that touches each value; what the caller sees is needed for ever.
         let mut last = vec![0; self.entries.len()];
         for (i, node) in self.nodes.iter().enumerate() {
-            node.values.iter().for_each(|(_, v)| last[self.root(*v).0] = i);
+            node.values.iter().for_each(|(_, v)| last[self.root(*v).index] = i);
         }
-        roots.iter().for_each(|v| last[v.0] = usize::MAX);
+        roots.iter().for_each(|v| last[v.index] = usize::MAX);
         let mut tensors: Vec<Option<DeviceTensor>> = vec![None; self.entries.len()];
         let mut inputs = vec![];
         for (entry, tensor) in self.entries.iter().zip(&mut tensors) {
@@ -195,16 +247,16 @@ impl Graph {
         for (i, (node, plan)) in self.nodes.iter().zip(&plans).enumerate() {
             for (role, v) in &node.values {
                 let root = self.root(*v);
-                if tensors[root.0].is_some() {
+                if tensors[root.index].is_some() {
                     continue;
                 }
-                let layout = self.layout(root);
+                let layout = self.at(root);
                 let o = node.operands.iter().find(|o| o.role == *role).expect("an operand");
                 // Given scales are those of one tensor; what has none, or finds them, may stand where another stood.
                 let reused = (layout.element().scaling().is_none() || o.scales == Access::Write)
                     .then(|| free.iter().position(|t| t.layout() == layout))
                     .flatten();
-                tensors[root.0] = Some(match reused {
+                tensors[root.index] = Some(match reused {
                     Some(at) => free.swap_remove(at),
                     None => ctx.empty(layout).await?,
                 });
@@ -221,24 +273,24 @@ impl Graph {
             bounds.push(plan.bind(&slots)?);
             for (_, v) in &node.values {
                 let root = self.root(*v);
-                let made = matches!(self.entries[root.0].source, Source::Made);
+                let made = matches!(self.entries[root.index].source, Source::Made);
                 if made
-                    && last[root.0] == i
-                    && let Some(t) = tensors[root.0].take()
+                    && last[root.index] == i
+                    && let Some(t) = tensors[root.index].take()
                 {
                     free.push(t);
                 }
             }
         }
         let outputs = outputs.iter().map(|v| self.view(*v, &tensors)).collect::<Result<_, Error>>()?;
-        Ok(Model { ctx: ctx.clone(), inputs, outputs, bounds })
+        Ok(Model { ctx: ctx.clone(), inputs, outputs, bounds, called: Arc::default() })
     }
 
     /// The tensor of a value in its shape.
     fn view(&self, v: Value, tensors: &[Option<DeviceTensor>]) -> Result<DeviceTensor, Error> {
-        let t = tensors[self.root(v).0].as_ref();
-        let t = t.ok_or_else(|| TensorError::Unused(self.layout(v).to_string()))?;
-        t.reshape(self.layout(v).shape())
+        let t = tensors[self.root(v).index].as_ref();
+        let t = t.ok_or_else(|| TensorError::Unused(self.at(v).to_string()))?;
+        t.reshape(self.at(v).shape())
     }
 }
 
@@ -249,6 +301,8 @@ pub struct Model {
     inputs: Vec<DeviceTensor>,
     outputs: Vec<DeviceTensor>,
     bounds: Vec<Bound>,
+    /// Whether a call is under way.
+    called: Arc<AtomicBool>,
 }
 
 impl Model {
@@ -284,9 +338,10 @@ impl Model {
         self.bounds.iter().try_for_each(|b| b.encode(pass))
     }
 
-    /// Writes the inputs, runs it, and reads the outputs.
+    /// Writes the inputs, runs it, and reads the outputs: one call at a time, as clones share the tensors.
     ///
     /// # Errors
+    /// [`Error::Busy`] while another call, of a clone perhaps, is not over;
     /// [`Error::Argument`] for another number of inputs; as [`Context::write`], [`Context::run`] and
     /// [`Context::download`].
     pub async fn call(&self, inputs: &[&HostTensor]) -> Result<Vec<HostTensor>, Error> {
@@ -294,6 +349,7 @@ impl Model {
             let (expected, got) = (format!("{} tensors", self.inputs.len()), inputs.len().to_string());
             return Err(Error::Argument { op: "model", role: "inputs", expected, got });
         }
+        let _call = Call::begin(&self.called)?;
         for (to, from) in self.inputs.iter().zip(inputs) {
             self.ctx.write(to, from)?;
         }
@@ -303,5 +359,23 @@ impl Model {
             out.push(self.ctx.download(t).await?);
         }
         Ok(out)
+    }
+}
+
+/// A call that is under way; it is over when this is dropped, even if it was given up half-way.
+struct Call<'a>(&'a AtomicBool);
+
+impl<'a> Call<'a> {
+    fn begin(called: &'a AtomicBool) -> Result<Self, Error> {
+        if called.swap(true, Ordering::Acquire) {
+            return Err(Error::Busy { slot: "tensors of a model".to_owned() });
+        }
+        Ok(Self(called))
+    }
+}
+
+impl Drop for Call<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
     }
 }

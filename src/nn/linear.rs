@@ -4,7 +4,7 @@ use super::{Graph, Layer, Precision, Value};
 use crate::{
     context::Context,
     error::Error,
-    ops::{Activation, Gemm, unscaled},
+    ops::{Activation, DescriptorError, Gemm, unscaled},
     tensor::{DType, DeviceTensor, HostTensor},
 };
 
@@ -72,9 +72,14 @@ impl LinearBuilder {
     /// Copies the weights to the device, quantised if the precision says so.
     ///
     /// # Errors
+    /// [`Error::Descriptor`] for weights that are no matrix or are integers;
     /// [`Error::Tensor`] for weights that cannot be quantised; as [`Context::upload`].
     pub async fn build(self, ctx: &Context) -> Result<Linear, Error> {
-        let w = ctx.upload(&self.precision.weights(&self.w, 0)?).await?;
+        if self.w.shape().len() != 2 {
+            let got = format!("{:?}", self.w.shape());
+            return Err(DescriptorError::new("linear", "w", "[out, in]", got).into());
+        }
+        let w = ctx.upload(&self.precision.weights("linear", "w", &self.w, 0)?).await?;
         let bias = match &self.bias {
             Some(b) => Some(ctx.upload(b).await?),
             None => None,
@@ -90,6 +95,11 @@ impl Linear {
         LinearBuilder { w: w.clone(), bias: None, activation, out, precision }
     }
 
+    /// Kind of its output.
+    pub(super) fn out_dtype(&self) -> DType {
+        self.out
+    }
+
     /// Its weights as they lie on the device.
     pub fn weights(&self) -> &DeviceTensor {
         &self.w
@@ -101,11 +111,11 @@ impl Linear {
     /// As there.
     pub fn record_with(&self, g: &mut Graph, x: Value, residual: Option<Value>) -> Result<Value, Error> {
         let x = self.precision.activations(g, x)?;
-        let (shape, rows) = (g.layout(x).shape().to_vec(), g.layout(x).rows());
+        let (shape, rows) = (g.layout(x)?.shape().to_vec(), g.layout(x)?.rows());
         let (outer, k) = (&shape[..shape.len() - 1], shape[shape.len() - 1]);
         let n = self.w.layout().shape()[0];
         let x = g.reshape(x, [rows, k])?;
-        let gemm = Gemm::new(rows, n, k).a(g.layout(x).element()).b(self.w.layout().element());
+        let gemm = Gemm::new(rows, n, k).a(g.layout(x)?.element()).b(self.w.layout().element());
         let mut gemm = gemm.activation(self.activation).out(unscaled("linear", "out", self.out)?);
         let mut args = vec![("a", x), ("b", g.tensor(&self.w))];
         if let Some(bias) = &self.bias {
@@ -113,8 +123,9 @@ impl Linear {
             args.push(("bias", g.tensor(bias)));
         }
         if let Some(residual) = residual {
+            g.expect_shape("linear", "residual", residual, &[outer, &[n]].concat())?;
             let residual = g.reshape(residual, [rows, n])?;
-            gemm = gemm.residual(g.layout(residual).element());
+            gemm = gemm.residual(g.layout(residual)?.element());
             args.push(("residual", residual));
         }
         let y = g.apply(&gemm, &args)?;

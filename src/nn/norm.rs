@@ -60,7 +60,7 @@ macro_rules! row_norm {
             /// # Errors
             /// As there.
             pub fn record_with(&self, g: &mut Graph, x: Value, residual: Option<Value>) -> Result<Value, Error> {
-                let norm = ops::$name::new(g.layout(x).shape()).x(g.layout(x).element()).epsilon(self.epsilon);
+                let norm = ops::$name::new(g.layout(x)?.shape()).x(g.layout(x)?.element()).epsilon(self.epsilon);
                 let mut norm = norm.gamma(self.affine.gamma.layout().element().dtype());
                 if let Some(beta) = &self.affine.beta {
                     norm = norm.beta(beta.layout().element().dtype());
@@ -68,7 +68,7 @@ macro_rules! row_norm {
                 let mut args = self.affine.args(g);
                 args.push(("x", x));
                 if let Some(residual) = residual {
-                    norm = norm.residual(g.layout(residual).element());
+                    norm = norm.residual(g.layout(residual)?.element());
                     args.push(("residual", residual));
                 }
                 g.apply(&norm, &args)
@@ -109,19 +109,25 @@ pub struct Statistics {
 }
 
 impl Statistics {
-    /// Every vector must be of so many channels.
-    pub(super) fn expect_channels(&self, op: &'static str, channels: usize) -> Result<(), DescriptorError> {
+    /// Every vector must be of so many channels, and what is divided by above zero.
+    pub(super) fn expect(&self, op: &'static str, channels: usize) -> Result<(), DescriptorError> {
+        let fail = |what, expected: &str, got: String| Err(DescriptorError::new(op, what, expected, got));
+        if channels == 0 {
+            return fail("gamma", "1 channel or more", "0".into());
+        }
         let all = [
             ("gamma", &self.gamma),
             ("beta", &self.beta),
             ("mean", &self.mean),
             ("variance", &self.variance),
         ];
-        match all.into_iter().find(|(_, v)| v.len() != channels) {
+        if let Some((what, v)) = all.into_iter().find(|(_, v)| v.len() != channels) {
+            return fail(what, &format!("as many numbers as channels, {channels}"), v.len().to_string());
+        }
+        ops::expect_epsilon(op, self.epsilon)?;
+        match self.variance.iter().find(|v| !(**v >= 0.0 && v.is_finite() && **v + self.epsilon > 0.0)) {
+            Some(v) => fail("variance", "numbers of 0 or more, above 0 with epsilon added", v.to_string()),
             None => Ok(()),
-            Some((what, v)) => {
-                Err(DescriptorError::new(op, what, format!("{channels} channels"), v.len().to_string()))
-            }
         }
     }
 
@@ -153,10 +159,10 @@ impl BatchNorm2d {
     /// Copies the statistics to the device.
     ///
     /// # Errors
-    /// [`Error::Descriptor`] for vectors of different lengths; as [`Context::upload`].
+    /// [`Error::Descriptor`] for vectors of different lengths, or that nothing is divided by; as [`Context::upload`].
     pub async fn new(ctx: &Context, statistics: &Statistics) -> Result<Self, Error> {
         let channels = statistics.gamma.len();
-        statistics.expect_channels("batch_norm", channels)?;
+        statistics.expect("batch_norm", channels)?;
         let tensor = |v: &[f32]| HostTensor::from_f32(v, [channels as u32]);
         let (gamma, beta) = (tensor(&statistics.gamma)?, tensor(&statistics.beta)?);
         Ok(Self {
@@ -178,7 +184,7 @@ impl BatchNorm2d {
 impl Layer for BatchNorm2d {
     fn record(&self, g: &mut Graph, x: Value) -> Result<Value, Error> {
         let dtype = |t: &DeviceTensor| t.layout().element().dtype();
-        let norm = ops::BatchNorm::new(g.layout(x).shape()).x(g.layout(x).element()).epsilon(self.epsilon);
+        let norm = ops::BatchNorm::new(g.layout(x)?.shape()).x(g.layout(x)?.element()).epsilon(self.epsilon);
         let norm = norm.gamma(dtype(&self.affine.gamma)).activation(self.activation);
         let norm = self.affine.beta.iter().fold(norm, |norm, beta| norm.beta(dtype(beta)));
         let mut args = self.affine.args(g);

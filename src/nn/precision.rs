@@ -4,9 +4,9 @@ use super::{Graph, Value};
 use crate::{
     dtype::{Format, Overflow},
     error::Error,
-    ops::{Quantize, Scaling},
+    ops::{Quantize, Scaling, expect_number},
     scale::{Granularity, Scales},
-    tensor::{HostTensor, TensorError},
+    tensor::HostTensor,
 };
 
 /// Formats of the operands of products. The standard scheme of *Efficient Post-training Quantization with FP8 Formats* (arXiv
@@ -29,20 +29,27 @@ impl Precision {
         Self { weights: Some(format), activations: Some(format) }
     }
 
-    /// Weights with their output channels along `axis`.
-    pub(super) fn weights(self, w: &HostTensor, axis: u8) -> Result<HostTensor, TensorError> {
-        match self.weights {
-            None => Ok(w.clone()),
+    /// Weights with their output channels along `axis`: `what` of the layer `op`.
+    pub(super) fn weights(
+        self,
+        op: &'static str,
+        what: &'static str,
+        w: &HostTensor,
+        axis: u8,
+    ) -> Result<HostTensor, Error> {
+        expect_number(op, what, w.layout().element())?;
+        Ok(match self.weights {
+            None => w.clone(),
             Some(Format::E5M2) => {
-                w.quantize_with(Format::E5M2, Scales::unit(Granularity::PerTensor, 1), Overflow::Saturate)
+                w.quantize_with(Format::E5M2, Scales::unit(Granularity::PerTensor, 1), Overflow::Saturate)?
             }
-            Some(f) => w.quantize(f, Granularity::PerChannel { axis }),
-        }
+            Some(f) => w.quantize(f, Granularity::PerChannel { axis })?,
+        })
     }
 
     /// What a product takes of `x`.
     pub(super) fn activations(self, g: &mut Graph, x: Value) -> Result<Value, Error> {
-        let (layout, dtype) = (g.layout(x).clone(), g.layout(x).element().dtype());
+        let (layout, dtype) = (g.layout(x)?.clone(), g.layout(x)?.element().dtype());
         let Some(format) = self.activations.filter(|_| dtype.format().is_none()) else { return Ok(x) };
         let op = Quantize::new(layout.shape(), dtype, format, Granularity::PerTensor);
         // Fresh tensors have scale 1.

@@ -94,10 +94,10 @@ impl Activation {
             }
             Self::Tanh => {
                 let (x, square) = (v.abs(), v * v);
-                let near = v + v * square * TANH.into_iter().fold(0.0, |p, c| p * square + c);
+                let near = x + x * square * TANH.into_iter().fold(0.0, |p, c| p * square + c);
                 let e = exp(-2.0 * x);
-                let far = (1.0 - 2.0 * e / (1.0 + e)).copysign(v);
-                if x < 0.625 { near } else { far }
+                let far = 1.0 - 2.0 * e / (1.0 + e);
+                (if x < 0.625 { near } else { far }).copysign(v)
             }
         };
         // No branch above looks for NaN, so that all is vector code. NaN + NaN is that NaN; were it `v` alone, a loop in place would store
@@ -285,6 +285,8 @@ mod tests {
                 "{a:?}: a bound that cannot fail"
             );
             assert!(a.apply(f32::NAN).is_nan(), "{a:?}");
+            let odd = matches!(a, Activation::None | Activation::Tanh);
+            assert_eq!(a.apply(-0.0).to_bits() == (-0.0f32).to_bits(), odd, "{a:?}");
             let top = match a {
                 Activation::Relu6 => 6.0,
                 Activation::Sigmoid | Activation::Tanh => 1.0,

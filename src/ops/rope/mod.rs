@@ -10,7 +10,7 @@ mod tests;
 use super::{
     Arithmetic, Body, Case, Cost, DescriptorError, Inputs, Kernel, Operation, Outputs, Real,
     binary::spoils,
-    expect::{expect_computed, expect_number, unscaled},
+    expect::{expect_number, unscaled},
 };
 use crate::{
     arguments,
@@ -60,7 +60,7 @@ pub enum Angles {
 ///   \[batch, heads, tokens, dim\] by axis 2.
 /// * `offset` or `positions`: u32, as [`Positions`] says; added modulo 2³².
 /// * `frequencies`: f32 \[rotary / 2\], or `cos` and `sin`, as [`Angles`] says; both times `scale`, YaRN's attention factor.
-/// * `out`: `shape`, f32, f16, bf16, or 8-bit with given scales (per tensor, per channel, per token).
+/// * `out`: `shape`, f32, f16, bf16, or 8-bit with given scales.
 ///
 /// Position times frequency is reduced by integers, exactly at any position: an angle is off by 3·10⁻⁹ at most. NaN stays NaN, 0
 /// · Inf is NaN; an infinite frequency, and a position beyond the tables, make all that they turn NaN.
@@ -71,8 +71,7 @@ pub enum Angles {
 /// the rounding of `out`. Strict by tables.
 ///
 /// Errors: an axis that is none, or the last; an odd or a zero `rotary`, or more than there are columns; a scale that is zero,
-/// subnormal or not finite; positions per sequence where tokens are the outermost axis; 8-bit tables; integers; block scales of
-/// `out`, not computed yet; shapes that cannot be.
+/// subnormal or not finite; positions per sequence where tokens are the outermost axis; 8-bit tables; integers; shapes that cannot be.
 ///
 /// ```
 /// use quarter::{Context, ops::*, tensor::*};
@@ -259,13 +258,13 @@ impl Operation for Rope {
         let fail =
             |what, expected: String, got: String| DescriptorError::new(Self::NAME, what, expected, got);
         expect_number(Self::NAME, "x", self.x)?;
-        expect_computed(Self::NAME, "out", self.out)?;
+        expect_number(Self::NAME, "out", self.out)?;
         let read = |role: &'static str, shape: Vec<u32>, e, draw| {
             let o = Operand::read(role, shape, e).map_err(DescriptorError::layout(Self::NAME, role))?;
             Ok::<_, DescriptorError>(o.draw(draw))
         };
         let mut all = vec![read("x", self.shape.clone(), self.x, Draw::Moderate)?];
-        if self.axis + 1 >= self.shape.len() {
+        if self.axis >= self.shape.len() - 1 {
             let expected = format!("an axis of {:?} before the last", self.shape);
             return Err(fail("axis", expected, self.axis.to_string()));
         }
