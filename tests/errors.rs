@@ -155,7 +155,9 @@ fn tensors(t: &mut Table) {
         TensorError::Scale(ScaleError::Count { .. })
     );
     row!(t, x.quantize(Format::E5M2, PerChannel { axis: 2 }), TensorError::Granularity { .. });
-    row!(t, x.quantize(Format::E5M2, PerBlock { rows: 1, cols: 32 }), TensorError::Unsupported { .. });
+    row!(t, x.quantize(Format::E5M2, Granularity::MX), TensorError::Rule { .. });
+    row!(t, x.quantize(Format::E5M2, PerBlock { rows: 0, cols: 32 }), TensorError::Granularity { .. });
+    row!(t, Scales::new(Granularity::MX, &[0.5, 3.0], 2), ScaleError::NotPowerOfTwo(..));
     row!(
         t,
         x.quantize_with(Format::E5M2, three.clone(), Overflow::Saturate),
@@ -176,10 +178,11 @@ fn tensors(t: &mut Table) {
 fn descriptors(t: &mut Table, ctx: &Context) {
     let f8 = |g| Element::f8(Format::E5M2, g);
     let block = PerBlock { rows: 1, cols: 32 };
+    let empty = PerBlock { rows: 1, cols: 0 };
     let (f, e5m2) = (DType::F32, Format::E5M2);
     t.section(
         "Descriptors",
-        "`ctx` is any context, `f` is `DType::F32`, `block` is `PerBlock { rows: 1, cols: 32 }`, `far` a format of bias 67, \
+        "`ctx` is any context, `f` is `DType::F32`, `block` is `PerBlock { rows: 1, cols: 32 }`, `empty` one of 0 columns, `far` a format of bias 67, \
          `norm` is `LayerNorm::new([2, 3])`, `softmax()` is `Softmax::new([2, 3, 4])`, `rope()` is \
          `Rope::new([2, 3, 4], 1)`, `embedding()` \
          `Embedding::new([2, 3], 7, 4)`, `add(a, b)` a `Binary` of these shapes, `gated(shape)` a SwiGLU, `x` \
@@ -202,7 +205,6 @@ fn descriptors(t: &mut Table, ctx: &Context) {
     row!(t, ctx.plan_blocking(&Gemm::new(2, 3, 4).b(f8(PerChannel { axis: 7 }))), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&Gemm::new(2, 3, 4).b(far)), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&Gemm::new(2, 3, 4).out(f8(PerChannel { axis: 2 }))), Error::Descriptor(..));
-    row!(t, ctx.plan_blocking(&Gemm::new(2, 3, 4).out(f8(block))), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&Gemm::new(2, 3, 4).bias(DType::F8(e5m2))), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&Quantize::new([2, 0], f, e5m2, PerTensor)), Error::Descriptor(..));
     row!(
@@ -215,7 +217,7 @@ fn descriptors(t: &mut Table, ctx: &Context) {
         ctx.plan_blocking(&Quantize::new([2, 3], f, e5m2, PerChannel { axis: 2 })),
         Error::Descriptor(..)
     );
-    row!(t, ctx.plan_blocking(&Quantize::new([2, 3], f, e5m2, block)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Quantize::new([2, 3], f, e5m2, Granularity::MX)), Error::Descriptor(..));
     row!(t, Quantize::new([], f, e5m2, PerTensor).out(), DescriptorError { .. });
     row!(
         t,
@@ -232,7 +234,7 @@ fn descriptors(t: &mut Table, ctx: &Context) {
         ctx.plan_blocking(&Reduce::amax([6], Element::F32, PerChannel { axis: 1 })),
         Error::Descriptor(..)
     );
-    row!(t, ctx.plan_blocking(&Reduce::amax([6], Element::F32, block)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Reduce::amax([6], Element::F32, empty)), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&Permute::new([2, 3], Element::F32, [0, 0])), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&Permute::new([2, 3], Element::F32, [0, 1, 2])), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&Permute::new([2, 0], Element::F32, [1, 0])), Error::Descriptor(..));
@@ -272,7 +274,6 @@ fn descriptors(t: &mut Table, ctx: &Context) {
         ctx.plan_blocking(&Concat::new(0, vec![(vec![1 << 30], Element::F32); 4])),
         Error::Descriptor(..)
     );
-    row!(t, ctx.plan_blocking(&Concat::new(0, [rows.clone(), more]).out(f8(block))), Error::Descriptor(..));
     let pool = Pool2d::average([1, 4, 5, 2], Element::F32, [2, 3]);
     row!(t, ctx.plan_blocking(&Pool2d::max([1, 4, 0, 2], Element::F32, [2, 2])), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&Pool2d::max([1, 4, 5, 2], Element::U32, [2, 2])), Error::Descriptor(..));
@@ -288,7 +289,6 @@ fn descriptors(t: &mut Table, ctx: &Context) {
     row!(t, ctx.plan_blocking(&pool.clone().dilation([5, 1]).padding([4, 0, 4, 0])), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&pool.clone().padding([2, 0, 0, 0])), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&pool.clone().padding([0, 0, 0, u32::MAX])), Error::Descriptor(..));
-    row!(t, ctx.plan_blocking(&pool.clone().out(f8(block))), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&pool.out(f8(PerChannel { axis: 4 }))), Error::Descriptor(..));
     let up = |size| Upsample2d::bilinear([1, 4, 5, 2], Element::F32, size);
     row!(t, ctx.plan_blocking(&up([0, 3])), Error::Descriptor(..));
@@ -308,7 +308,6 @@ fn descriptors(t: &mut Table, ctx: &Context) {
         ctx.plan_blocking(&Upsample2d::nearest([1, 4, 5, 2], Element::U32, [8, 10])),
         Error::Descriptor(..)
     );
-    row!(t, ctx.plan_blocking(&up([8, 10]).out(f8(block))), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&up([8, 10]).out(f8(PerChannel { axis: 4 }))), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&Slice::new([], Element::F32)), Error::Descriptor(..));
     row!(
@@ -328,10 +327,10 @@ fn descriptors(t: &mut Table, ctx: &Context) {
     row!(t, ctx.plan_blocking(&softmax().mask(DType::F8(e5m2), [4])), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&Softmax::new([4]).causal(Causal::Aligned)), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&Softmax::new([4]).lengths()), Error::Descriptor(..));
-    row!(t, ctx.plan_blocking(&softmax().out(f8(block))), Error::Descriptor(..));
     let rope = || Rope::new([2, 3, 4], 1);
     row!(t, ctx.plan_blocking(&Rope::new([], 0)), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&Rope::new([2, 3, 4], 2)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Rope::new([2, 3, 4], usize::MAX)), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&Rope::new([2, 3], 0)), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&rope().rotary(0)), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&rope().rotary(6)), Error::Descriptor(..));
@@ -344,7 +343,6 @@ fn descriptors(t: &mut Table, ctx: &Context) {
     row!(t, ctx.plan_blocking(&rope().tables(0, f)), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&rope().tables(9, DType::F8(e5m2))), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&rope().x(Element::U32)), Error::Descriptor(..));
-    row!(t, ctx.plan_blocking(&rope().out(f8(block))), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&rope().out(f8(PerChannel { axis: 3 }))), Error::Descriptor(..));
     let embedding = || Embedding::new([2, 3], 7, 4);
     row!(t, ctx.plan_blocking(&Embedding::new([], 7, 4)), Error::Descriptor(..));
@@ -354,7 +352,6 @@ fn descriptors(t: &mut Table, ctx: &Context) {
     row!(t, ctx.plan_blocking(&embedding().table(Element::U32)), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&embedding().table(f8(PerChannel { axis: 2 }))), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&embedding().residual(Element::U32)), Error::Descriptor(..));
-    row!(t, ctx.plan_blocking(&embedding().out(f8(block))), Error::Descriptor(..));
     let add = |a: &[u32], b: &[u32]| Binary::new(BinaryOp::Add, a, b);
     row!(t, ctx.plan_blocking(&add(&[], &[2])), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&add(&[2], &[2, 0])), Error::Descriptor(..));
@@ -362,7 +359,6 @@ fn descriptors(t: &mut Table, ctx: &Context) {
     row!(t, ctx.plan_blocking(&add(&[1 << 16, 1], &[1, 1 << 16])), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&add(&[2], &[2]).a(Element::U32)), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&add(&[2], &[2]).b(f8(PerChannel { axis: 1 }))), Error::Descriptor(..));
-    row!(t, ctx.plan_blocking(&add(&[2], &[2]).out(f8(block))), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&Unary::new([])), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&Unary::new([2]).alpha(f32::NAN)), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&Unary::new([2]).alpha(1e-40)), Error::Descriptor(..));
@@ -374,7 +370,6 @@ fn descriptors(t: &mut Table, ctx: &Context) {
     row!(t, ctx.plan_blocking(&gated(&[u32::MAX - 3]).halves(Halves::GateFirst)), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&gated(&[2]).gate(Element::U32)), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&gated(&[2]).up(Element::U32)), Error::Descriptor(..));
-    row!(t, ctx.plan_blocking(&gated(&[2]).out(f8(block))), Error::Descriptor(..));
     let norm = LayerNorm::new([2, 3]);
     row!(t, ctx.plan_blocking(&LayerNorm::new([])), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&LayerNorm::new([2, 0])), Error::Descriptor(..));
@@ -389,7 +384,6 @@ fn descriptors(t: &mut Table, ctx: &Context) {
     row!(t, ctx.plan_blocking(&norm.clone().sum(Element::F16)), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&norm.clone().residual(Element::F16).sum(f8(PerToken))), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&norm.clone().x(Element::U32)), Error::Descriptor(..));
-    row!(t, ctx.plan_blocking(&norm.out(f8(block))), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&BatchNorm::new([1, 3]).training(0.1)), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&BatchNorm::new([2, 3]).training(1.5)), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&BatchNorm::new([2, 3]).saved()), Error::Descriptor(..));
@@ -555,7 +549,7 @@ fn convolutions(t: &mut Table, ctx: &Context) {
     row!(t, ctx.plan_blocking(&depthwise.clone().w(f8(PerChannel { axis: 0 }))), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&conv.clone().bias(DType::F8(Format::E5M2))), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&conv.clone().residual(f8(PerToken))), Error::Descriptor(..));
-    row!(t, ctx.plan_blocking(&conv.clone().out(f8(PerBlock { rows: 1, cols: 32 }))), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&conv.clone().out(f8(PerBlock { rows: 1, cols: 0 }))), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&conv.clone().out(f8(PerChannel { axis: 4 }))), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&conv.clone().out(Element::U32)), Error::Descriptor(..));
     let x = HostTensor::from_f32(&[0.0; 192], [1, 8, 6, 4]).unwrap();
@@ -605,7 +599,7 @@ fn sequences(t: &mut Table, ctx: &Context) {
     row!(t, ctx.plan_blocking(&depthwise.clone().w(f8(PerChannel { axis: 0 }))), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&conv.clone().bias(DType::U32)), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&conv.clone().residual(f8(PerToken))), Error::Descriptor(..));
-    row!(t, ctx.plan_blocking(&conv.clone().out(f8(PerBlock { rows: 1, cols: 32 }))), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&conv.clone().out(f8(PerBlock { rows: 1, cols: 0 }))), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&conv.clone().out(f8(PerChannel { axis: 3 }))), Error::Descriptor(..));
     let x = ctx.upload_blocking(&HostTensor::from_f32(&[0.0; 72], [2, 9, 4]).unwrap()).unwrap();
     let w = ctx.empty_blocking(&conv.w_layout().unwrap()).unwrap();
@@ -656,7 +650,7 @@ fn transposed(t: &mut Table, ctx: &Context) {
     row!(t, ctx.plan_blocking(&depthwise.clone().w(f8(PerChannel { axis: 0 }))), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&conv.clone().bias(DType::U32)), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&conv.clone().residual(f8(PerToken))), Error::Descriptor(..));
-    row!(t, ctx.plan_blocking(&conv.clone().out(f8(PerBlock { rows: 1, cols: 32 }))), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&conv.clone().out(f8(PerBlock { rows: 1, cols: 0 }))), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&conv.clone().out(f8(PerChannel { axis: 4 }))), Error::Descriptor(..));
     let x = ctx.upload_blocking(&HostTensor::from_f32(&[0.0; 192], [1, 8, 6, 4]).unwrap()).unwrap();
     let w = ctx.empty_blocking(&conv.w_layout().unwrap()).unwrap();
@@ -672,7 +666,6 @@ fn transposed(t: &mut Table, ctx: &Context) {
 }
 
 fn embedding_bags(t: &mut Table, ctx: &Context) {
-    let f8 = |g| Element::f8(Format::E4M3FN, g);
     let (even, ragged) = (Bags::Even { bags: 2, size: 3 }, Bags::Ragged { bags: 2, indices: 5 });
     let bag = EmbeddingBag::new(ragged, 7, 4);
     t.section(
@@ -705,7 +698,6 @@ fn embedding_bags(t: &mut Table, ctx: &Context) {
     row!(t, ctx.plan_blocking(&EmbeddingBag::new(even, 1 << 20, 1 << 20)), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&bag.clone().table(Element::U32)), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&bag.clone().out(Element::U32)), Error::Descriptor(..));
-    row!(t, ctx.plan_blocking(&bag.clone().out(f8(PerBlock { rows: 1, cols: 4 }))), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&bag.clone().weights(DType::U32)), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&bag.clone().weights(DType::F8(Format::E5M2))), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&bag.clone().weights(DType::F32).mode(BagMode::Mean)), Error::Descriptor(..));
@@ -980,6 +972,98 @@ mod on_gpu {
     }
 }
 
+/// Layers and graphs.
+fn networks(t: &mut Table, ctx: &Context) {
+    use pollster::block_on;
+    use quarter::nn::{self, Graph, Layer, MultiHeadAttention, Precision, Statistics};
+    t.section(
+        "Networks",
+        "`g` is a graph with inputs `x`, [2, 3] of f32, and `tokens`, [1, 2, 8] of f32; `foreign` is a value of another. `f32s` \
+         makes f32 of zeros of a shape, `words` u32. `linear(shape)` is a layer of such weights, `same` one of [8, 8]; \
+         `heads(n)` is attention of four of these, `narrow` attention of eight in four heads. `norm` are statistics of one \
+         channel, variance 1, epsilon 0; `conv` builds a 3×3 convolution of two channels into four.",
+    );
+    let f32s = |shape: &[u32]| {
+        HostTensor::from_f32(&vec![0.0; shape.iter().product::<u32>() as usize], shape).unwrap()
+    };
+    let words = |shape: &[u32]| {
+        HostTensor::from_u32(&vec![0; shape.iter().product::<u32>() as usize], shape).unwrap()
+    };
+    let mut g = Graph::new();
+    let x = g.input(&Layout::new([2, 3], Element::F32).unwrap());
+    let tokens = g.input(&Layout::new([1, 2, 8], Element::F32).unwrap());
+    let g = &mut g;
+    let foreign = Graph::new().input(&Layout::new([2, 3], Element::F32).unwrap());
+    let build = |w: &HostTensor| block_on(nn::Linear::builder(w).build(ctx));
+    let linear = |shape: &[u32]| build(&f32s(shape)).unwrap();
+    let same = || linear(&[8, 8]);
+    let heads = |n| MultiHeadAttention::new([same(), same(), same(), same()], n, Precision::F32);
+    let gemm = Gemm::new(2, 4, 3);
+    let unary = Unary::new([2, 3]);
+    row!(t, g.layout(foreign), Error::Argument { .. });
+    row!(t, g.reshape(foreign, [6]), Error::Argument { .. });
+    row!(t, g.reshape(x, [3, 2]), Error::Tensor(TensorError::Reshape { .. }));
+    row!(t, g.apply(&unary, &[("x", foreign)]), Error::Argument { role: "x", .. });
+    row!(t, g.apply(&unary, &[("x", x), ("x", x)]), Error::Argument { role: "x", .. });
+    row!(t, g.apply(&gemm, &[("a", x)]), Error::Argument { role: "b", .. });
+    row!(t, g.apply(&gemm, &[("a", x), ("b", x)]), Error::Argument { role: "b", .. });
+    row!(t, g.apply(&gemm, &[("a", x), ("c", x)]), Error::Argument { role: "c", .. });
+    row!(t, g.apply(&Gemm::new(0, 4, 3), &[]), Error::Descriptor(..));
+    row!(t, block_on(g.compile(ctx, &[foreign])), Error::Argument { role: "output", .. });
+    let model = block_on(g.compile(ctx, &[x])).unwrap();
+    row!(t, block_on(model.call(&[])), Error::Argument { .. });
+    row!(t, build(&f32s(&[4])), Error::Descriptor(..));
+    row!(t, build(&words(&[4, 3])), Error::Descriptor(..));
+    row!(t, linear(&[4, 5]).record(g, x), Error::Argument { role: "b", .. });
+    row!(t, linear(&[4, 3]).record(g, foreign), Error::Argument { .. });
+    row!(t, linear(&[4, 3]).record_with(g, x, Some(x)), Error::Argument { role: "residual", .. });
+    row!(t, heads(3), Error::Descriptor(..));
+    row!(t, heads(0), Error::Descriptor(..));
+    row!(t, heads(4), Error::Descriptor(..));
+    row!(
+        t,
+        MultiHeadAttention::new([same(), linear(&[4, 8]), same(), same()], 2, Precision::F32),
+        Error::Descriptor(..)
+    );
+    row!(
+        t,
+        MultiHeadAttention::new([same(), same(), same(), linear(&[8, 4])], 2, Precision::F32),
+        Error::Descriptor(..)
+    );
+    row!(t, heads(2).unwrap().record(g, x), Error::Descriptor(..));
+    row!(t, heads(2).unwrap().causal(Causal::Offset).record(g, tokens), Error::Descriptor(..));
+    row!(
+        t,
+        heads(2).unwrap().record_with(g, tokens, None, Some(x)),
+        Error::Argument { role: "residual", .. }
+    );
+    let norm =
+        Statistics { gamma: vec![1.0], beta: vec![0.0], mean: vec![0.0], variance: vec![1.0], epsilon: 0.0 };
+    let batch_norm = |norm: &Statistics| block_on(nn::BatchNorm2d::new(ctx, norm));
+    row!(t, batch_norm(&Statistics { gamma: vec![], ..norm.clone() }), Error::Descriptor(..));
+    row!(t, batch_norm(&Statistics { beta: vec![], ..norm.clone() }), Error::Descriptor(..));
+    row!(t, batch_norm(&Statistics { epsilon: -1.0, ..norm.clone() }), Error::Descriptor(..));
+    row!(t, batch_norm(&Statistics { epsilon: f32::NAN, ..norm.clone() }), Error::Descriptor(..));
+    row!(t, batch_norm(&Statistics { epsilon: f32::INFINITY, ..norm.clone() }), Error::Descriptor(..));
+    row!(t, batch_norm(&Statistics { variance: vec![-1.0], ..norm.clone() }), Error::Descriptor(..));
+    row!(t, batch_norm(&Statistics { variance: vec![0.0], ..norm.clone() }), Error::Descriptor(..));
+    let conv = || nn::Conv2d::builder(&f32s(&[4, 3, 3, 2]));
+    let four = Statistics {
+        gamma: vec![1.0; 4],
+        beta: vec![0.0; 4],
+        mean: vec![0.0; 4],
+        variance: vec![-1.0; 4],
+        ..norm.clone()
+    };
+    row!(t, block_on(conv().fold_batch_norm(&norm).build(ctx)), Error::Descriptor(..));
+    row!(t, block_on(conv().fold_batch_norm(&four).build(ctx)), Error::Descriptor(..));
+    row!(t, block_on(nn::Conv2d::builder(&words(&[4, 3, 3, 2])).build(ctx)), Error::Descriptor(..));
+    row!(t, block_on(nn::Conv2d::builder(&f32s(&[4, 2])).build(ctx)), Error::Descriptor(..));
+    row!(t, block_on(conv().build(ctx)).unwrap().record(g, x), Error::Descriptor(..));
+    row!(t, block_on(nn::Embedding::new(ctx, &f32s(&[4]), Precision::F32)), Error::Descriptor(..));
+    row!(t, block_on(nn::Embedding::new(ctx, &words(&[4, 4]), Precision::F32)), Error::Descriptor(..));
+}
+
 /// Requests for a device: one in a process in which wgpu has no backend, one for too much.
 #[cfg(feature = "gpu")]
 fn no_device(t: &mut Table) {
@@ -1024,6 +1108,7 @@ fn every_wrong_call_is_in_the_document() {
     sequences(t, &cpu);
     transposed(t, &cpu);
     embedding_bags(t, &cpu);
+    networks(t, &cpu);
     planning(t, &cpu);
     #[cfg(feature = "gpu")]
     let (gpu, portable) = {

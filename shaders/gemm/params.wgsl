@@ -52,7 +52,8 @@ struct Params {
     out_groups: u32,
     out_row_stride: u32,
     out_row_groups: u32,
-    out_by_column: u32,
+    out_col_stride: u32,
+    out_col_groups: u32,
     // Words of `prologue`: NaN flags of B and the bias begin here, those of A at 0.
     b_flags: u32,
     bias: u32,

@@ -56,7 +56,7 @@ var<workgroup> $x_group_flags: atomic<u32>;
 
 #ifndef $X_PER_TENSOR
 fn $x_group(row: u32, col: u32) -> u32 {
-    return select((row / params.$x_row_stride) % params.$x_row_groups, col, params.$x_by_column != 0u);
+    return row / params.$x_row_stride % params.$x_row_groups * params.$x_col_groups + col / params.$x_col_stride;
 }
 #endif
 
@@ -70,14 +70,16 @@ fn $x_write(row: u32, quad: u32, bits: vec4<u32>) {
     let col = min(vec4(4u * quad) + vec4(0u, 1u, 2u, 3u), vec4(params.cols - 1u));
     let group = vec4($x_group(row, col.x), $x_group(row, col.y), $x_group(row, col.z), $x_group(row, col.w));
     let inv_scale = vec4($x_inv_scale(group.x), $x_inv_scale(group.y), $x_inv_scale(group.z), $x_inv_scale(group.w));
-    if params.$x_by_column != 0u {
+#ifdef $X_GROUPS
+    if group.x == group.w {
+        $x_see(group.x, max_of(m));
+    } else {
         $x_see(group.x, m.x);
         $x_see(group.y, m.y);
         $x_see(group.z, m.z);
         $x_see(group.w, m.w);
-    } else {
-        $x_see(group.x, max_of(m));
     }
+#endif
 #endif
     // Magnitudes only: the product of a NaN or of a flushed zero need not keep its sign.
     let product = bitcast<vec4<u32>>(bitcast<vec4<f32>>(m) * inv_scale) & vec4(MAGNITUDE);

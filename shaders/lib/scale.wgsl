@@ -20,7 +20,12 @@ fn $x_flags() -> u32 {
 @group(0) @binding($at) var<storage, read> $x_record: array<vec4<u32>>;
 
 fn $x_scale(group: u32) -> f32 {
+#ifdef $X_MX
+    let word = $x_record[1u + group / 16u][group / 4u % 4u];
+    return bitcast<f32>(extractBits(word, 8u * (group % 4u), 8u) << 23u);
+#else
     return bitcast<f32>($x_record[1u + group / 4u][group % 4u]);
+#endif
 }
 
 fn $x_scale_at(row: u32, col: u32) -> f32 {

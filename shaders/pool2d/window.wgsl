@@ -34,7 +34,8 @@ struct Params {
     out_groups: u32,
     out_row_stride: u32,
     out_row_groups: u32,
-    out_by_column: u32,
+    out_col_stride: u32,
+    out_col_groups: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
 

@@ -1,11 +1,14 @@
-// Current scaling: scale = amax / max and inv_scale = 1 / scale of every group, each division rounded once.
-// One invocation per group. Integers, because WGSL's own division is only right within 2.5 ulp.
+// Current scaling: the scale of every group from its amax, and its inverse. One invocation per group; per four of MX
+// blocks, whose maxima lie in a workspace. Integers, because WGSL's own division is only right within 2.5 ulp.
 #import lib/bits.wgsl
 #import lib/grid.wgsl
 #import lib/record.wgsl x=out X=OUT at=1
 
-struct Params { out_groups: u32, max_bits: u32 }
+struct Params { out_groups: u32, max_bits: u32, up_from: u32 }
 @group(0) @binding(0) var<uniform> params: Params;
+#ifdef OUT_MX
+@group(0) @binding(2) var<storage, read> maxima: array<u32>;
+#endif
 
 override WORKGROUP: u32;
 const ONE = 0x3f800000u;
@@ -37,6 +40,20 @@ fn divide(a: u32, b: u32) -> u32 {
     return clamp(select(bits, 0u, exponent < 1), SMALLEST_NORMAL, LARGEST_SCALE);
 }
 
+// The scale of a group, as bits: 1 where amax is zero or not finite.
+fn scale_of(amax: u32) -> u32 {
+    if amax == 0u || amax >= INFINITY {
+        return ONE;
+    }
+#ifdef POWERS
+    // Mantissas from up_from on round up.
+    let up = i32((amax & 0x007fffffu) >= params.up_from);
+    return u32(clamp(i32(amax >> 23u) - i32(params.max_bits >> 23u) + 127 + up, 1, 253)) << 23u;
+#else
+    return divide(amax, params.max_bits);
+#endif
+}
+
 @compute @workgroup_size(WORKGROUP)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -44,17 +61,29 @@ fn main(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let i = linear_group(group, groups) * WORKGROUP + lane;
+#ifdef OUT_MX
+    if 4u * i < params.out_groups {
+        var word = 0u;
+        for (var j = 0u; j < min(4u, params.out_groups - 4u * i); j++) {
+            let amax = maxima[4u * i + j];
+            if amax >= INFINITY {
+                out_raise(NON_FINITE_AMAX);
+            }
+            word = insertBits(word, scale_of(amax) >> 23u, 8u * j, 8u);
+        }
+        atomicStore(&out_record[4u + i], word);
+    }
+#else
     if i < params.out_groups {
         let amax = atomicLoad(&out_record[out_at(2u, i)]);
-        var scale = ONE;
         if amax >= INFINITY {
             out_raise(NON_FINITE_AMAX);
-        } else if amax != 0u {
-            scale = divide(amax, params.max_bits);
         }
+        let scale = scale_of(amax);
         atomicStore(&out_record[out_at(0u, i)], scale);
         atomicStore(&out_record[out_at(1u, i)], divide(ONE, scale));
     }
+#endif
 #ifndef OUT_PER_TENSOR
     if i == 0u {
         atomicStore(&out_record[0], ONE);

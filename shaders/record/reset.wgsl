@@ -18,7 +18,7 @@ fn main(
         atomicStore(&out_record[2], 0u);
         atomicStore(&out_record[3], 0u);
     }
-#ifndef OUT_PER_TENSOR
+#ifdef OUT_GROUPS
     if i < params.out_groups {
         atomicStore(&out_record[out_at(2u, i)], 0u);
     }

@@ -27,7 +27,8 @@ struct Params {
     out_groups: u32,
     out_row_stride: u32,
     out_row_groups: u32,
-    out_by_column: u32,
+    out_col_stride: u32,
+    out_col_groups: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
 
@@ -48,15 +49,16 @@ fn main(
 #ifdef OUT_PER_TENSOR
         atomicMax(&group_amax, max_of(m));
 #else
-        if params.out_by_column != 0u {
-            for (var lane_of_quad = 0u; lane_of_quad < 4u; lane_of_quad++) {
-                let col = 4u * quad + lane_of_quad;
-                if col < params.cols {
-                    out_see(col, m[lane_of_quad]);
-                }
-            }
+        let col = min(vec4(4u * quad) + vec4(0u, 1u, 2u, 3u), vec4(params.cols - 1u)) / params.out_col_stride;
+        let g = row / params.out_row_stride % params.out_row_groups * params.out_col_groups + col;
+        if g.x == g.w {
+            out_see(g.x, max_of(m));
         } else {
-            out_see((row / params.out_row_stride) % params.out_row_groups, max_of(m));
+            // Padding has the last group, and no magnitude.
+            out_see(g.x, m.x);
+            out_see(g.y, m.y);
+            out_see(g.z, m.z);
+            out_see(g.w, m.w);
         }
 #endif
     }

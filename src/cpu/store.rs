@@ -172,11 +172,7 @@ pub(crate) fn amax(
         }
         mine
     });
-    for mine in seen {
-        for g in 0..s.groups() {
-            s.see(g, mine.amax_of(g).to_bits());
-        }
-    }
+    seen.iter().for_each(|mine| s.join(mine));
 }
 
 /// So many rows of a piece are one run.

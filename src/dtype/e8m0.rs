@@ -109,16 +109,21 @@ impl F8E8M0FNU {
             return Self::ONE;
         }
         let (significand, exponent) = parts(bits);
-        let (max_significand, emax) = parts(format.max().to_bits());
-        let shift = 23 - format.man_bits();
-        let up = match rule {
-            PowerRounding::Floor => false,
-            PowerRounding::Ceil => significand > max_significand,
+        let emax = parts(format.max().to_bits()).1;
+        let up = significand - (1 << 23) >= Self::up_from(format, rule);
+        Self::held(exponent - emax + 127 + up as i32)
+    }
+
+    /// From which 23 bits of mantissa of amax on the scale of a block is the next power of two.
+    pub(crate) const fn up_from(format: Format, rule: PowerRounding) -> u32 {
+        let hidden = 1 << 23;
+        match rule {
+            PowerRounding::Floor => hidden,
+            PowerRounding::Ceil => parts(format.max().to_bits()).0 - hidden + 1,
             // Rounding carries into the exponent from the last half step on, the tie included: all ones are odd. A
             // format without mantissa bits keeps the hidden one, which is odd too.
-            PowerRounding::Even => significand >= (1 << 24) - (1 << (shift - 1)),
-        };
-        Self::held(exponent - emax + 127 + up as i32)
+            PowerRounding::Even => hidden - (1 << (22 - format.man_bits())),
+        }
     }
 
     const fn held(code: i32) -> Self {

@@ -120,6 +120,9 @@ impl StageBuilder {
             self.specialization.define(format!("{x}_PER_TENSOR"));
             return self.bind(bind(at, scales(role), Usage::Uniform));
         }
+        if let Granularity::Mx { .. } = granularity {
+            self.specialization.define(format!("{x}_MX"));
+        }
         self.bind(bind(at, scales(role), Usage::Read))
     }
 
@@ -164,8 +167,11 @@ impl StageBuilder {
     /// The record of an operand that is written: `#import lib/record.wgsl x=role X=ROLE at=N`.
     #[must_use]
     pub fn record(mut self, role: &'static str, at: u32, e: Element) -> Self {
-        if e.scaling() == Some(Granularity::PerTensor) {
-            self.specialization.define(format!("{}_PER_TENSOR", role.to_uppercase()));
+        let x = role.to_uppercase();
+        match e.scaling() {
+            Some(Granularity::PerTensor) => self.specialization.define(format!("{x}_PER_TENSOR")),
+            Some(Granularity::Mx { .. }) => self.specialization.define(format!("{x}_MX")),
+            _ => self.specialization.define(format!("{x}_GROUPS")),
         }
         self.bind(bind(at, scales(role), Usage::ReadWrite))
     }
@@ -298,13 +304,14 @@ macro_rules! steps {
 pub(crate) use steps;
 
 /// How a tensor's scales lie, for the parameters of a shader; names are those of role `out`.
-pub fn out_groups(layout: &Layout) -> [(&'static str, u32); 4] {
+pub fn out_groups(layout: &Layout) -> [(&'static str, u32); 5] {
     let map = layout.group_map();
     [
         ("out_groups", layout.groups() as u32),
         ("out_row_stride", map.row_stride),
         ("out_row_groups", map.row_groups),
-        ("out_by_column", map.by_column().into()),
+        ("out_col_stride", map.col_stride),
+        ("out_col_groups", map.col_groups),
     ]
 }
 

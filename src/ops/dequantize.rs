@@ -98,7 +98,7 @@ impl Operation for Dequantize {
     }
 
     fn cases() -> Vec<Case<Self>> {
-        use Granularity::{PerBlock, PerChannel, PerTensor, PerToken};
+        use Granularity::{Mx, PerBlock, PerChannel, PerTensor, PerToken};
         let mut all = vec![];
         for f in Format::ALL.into_iter().chain(super::kinds::FLEXIBLE) {
             for to in [DType::F32, DType::F16, DType::Bf16] {
@@ -117,6 +117,8 @@ impl Operation for Dequantize {
                 (PerChannel { axis: 2 }, &[4, 3, 17]),
                 (PerBlock { rows: 2, cols: 5 }, &[3, 3, 17]),
                 (PerBlock { rows: 1, cols: 32 }, &[4, 80]),
+                (Mx { cols: 5 }, &[3, 3, 17]),
+                (Granularity::MX, &[4, 80]),
             ] {
                 let op = Dequantize::new(shape, Format::E5M2, g, DType::F32);
                 all.push(Case::new(format!("{g} {shape:?}"), Purpose::Smoke, data, op));

@@ -14,7 +14,7 @@ pub(crate) fn expect_some(op: &'static str, all: &[(&'static str, u32)]) -> Resu
     }
 }
 
-/// What operations read: numbers, not integers.
+/// What operations read and write: numbers, not integers.
 pub(crate) fn expect_number(op: &'static str, what: &'static str, e: Element) -> Result<(), DescriptorError> {
     match e.dtype() {
         DType::U32 => Err(DescriptorError::new(op, what, "f32, f16, bf16 or an 8-bit float", "u32")),
@@ -22,22 +22,13 @@ pub(crate) fn expect_number(op: &'static str, what: &'static str, e: Element) ->
     }
 }
 
-/// What they write: numbers, their scales not in blocks yet.
-pub(crate) fn expect_computed(
-    op: &'static str,
-    what: &'static str,
-    e: Element,
-) -> Result<(), DescriptorError> {
-    expect_number(op, what, e)?;
-    match e.scaling() {
-        Some(g @ Granularity::PerBlock { .. }) => Err(DescriptorError::new(
-            op,
-            what,
-            "scales per tensor, per channel or per token",
-            format!("{g}: block scales are read, no kernel writes them yet"),
-        )),
-        _ => Ok(()),
+/// What is added to a variance.
+pub(crate) fn expect_epsilon(op: &'static str, epsilon: f32) -> Result<(), DescriptorError> {
+    if epsilon == 0.0 || epsilon.is_normal() && epsilon > 0.0 {
+        return Ok(());
     }
+    let expected = "0, or a number from 2^-126 to the largest f32";
+    Err(DescriptorError::new(op, "epsilon", expected, epsilon.to_string()))
 }
 
 /// An unscaled kind as an element.

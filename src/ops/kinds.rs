@@ -2,7 +2,7 @@
 
 use crate::{
     dtype::{Format, FormatError, Specials},
-    scale::Granularity::{PerChannel, PerTensor, PerToken},
+    scale::Granularity::{Mx, PerBlock, PerChannel, PerTensor, PerToken},
     tensor::Element,
 };
 
@@ -12,11 +12,13 @@ pub(crate) fn kinds() -> Vec<Element> {
     [Element::F32, Element::F16, Element::BF16].into_iter().chain(coded).collect()
 }
 
-/// Every kind of output whose last axis is this one: 8-bit ones at every granularity that is computed.
-pub(crate) fn outs(axis: u8) -> [Element; 6] {
+/// Every kind of output whose last axis is this one: 8-bit ones at every granularity; no block ends
+/// where a quad does.
+pub(crate) fn outs(axis: u8) -> [Element; 8] {
     let e4m3 = |g| Element::f8(Format::E4M3FN, g);
-    let coded = [PerTensor, PerToken, PerChannel { axis }].map(e4m3);
-    [Element::F32, Element::F16, Element::BF16, coded[0], coded[1], coded[2]]
+    let [tensor, token] = [PerTensor, PerToken].map(e4m3);
+    let finer = [PerChannel { axis }, PerBlock { rows: 2, cols: 5 }, Mx { cols: 3 }].map(e4m3);
+    [Element::F32, Element::F16, Element::BF16, tensor, token, finer[0], finer[1], finer[2]]
 }
 
 /// Formats that stand for all the flexible ones in cases: fewer bits, no sign, no NaN, IEEE's specials in other places.

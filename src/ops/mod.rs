@@ -44,7 +44,7 @@ pub use conv2d::{Conv2d, Conv2dArgs, Images};
 pub use dequantize::{Dequantize, DequantizeArgs};
 pub use embedding::{Embedding, EmbeddingArgs};
 pub use embedding_bag::{BagMode, Bags, EmbeddingBag, EmbeddingBagArgs};
-pub(crate) use expect::unscaled;
+pub(crate) use expect::{expect_epsilon, expect_number, unscaled};
 pub use gated::{Gated, GatedArgs, Halves};
 pub use gemm::{Gemm, GemmArgs, Orientation};
 pub use norm::{

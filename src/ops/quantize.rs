@@ -2,27 +2,29 @@
 
 use super::{
     Arithmetic, Body, Case, Cost, Data, DescriptorError, Inputs, Kernel, Operation, Outputs, Purpose, Real,
-    expect::{expect_computed, unscaled},
+    expect::unscaled,
 };
 use crate::{
     arguments,
     cpu::{self, HostArgs, Threads},
-    dtype::{self, Format, Overflow, Philox},
-    scale::Granularity,
+    dtype::{self, Format, Overflow, Philox, PowerRounding},
+    scale::{Granularity, ScaleRule, Scales},
     tensor::{DType, Element, Layout, Operand, scales, values},
 };
 #[cfg(feature = "gpu")]
 use crate::{
+    dtype::F8E8M0FNU,
     gpu::{Capabilities, Params, Schedule, Stage, Tuning, Usage, bind},
     ops::{binding, binding::StageBuilder, reduce},
     shader::shader,
+    tensor::Slot,
 };
 
 /// Where the scales of a quantised output come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Scaling {
-    /// From the tensor itself: scale = amax / max, found and used on the device with no round trip to the host. What
+    /// From the tensor itself: scale = amax / max, or a power of two by [`Quantize::rule`], found and used on the device with no round trip to the host. What
     /// recipes call current or dynamic scaling.
     #[default]
     Current,
@@ -47,18 +49,18 @@ pub enum Rounding {
 /// * `x`: `shape`, f32, f16 or bf16.
 /// * `seed`, exactly when `rounding` is [`Rounding::Stochastic`]: \[4\], u32, the words of
 ///   [`Philox`](crate::dtype::Philox). It changes from step to step, so it is data.
-/// * `out`: `shape`, `format` at `granularity` (per tensor, per channel of any axis, per token).
+/// * `out`: `shape`, `format` at `granularity`, any of them.
 ///
 /// One f32 multiplication per element, subnormal f32 as zero of its sign, then nearest even; no division per element.
 /// Stochastic rounding takes the word of the element's index in row-major order, padding not counted.
 /// Bits are the same on every backend. A NaN stays NaN and raises `HAS_NAN`; overflow and Inf follow `overflow`. With
-/// [`Scaling::Current`], scale and inv_scale are amax / max and 1 / scale, each rounded once; an amax that is not
+/// [`Scaling::Current`], scale follows from amax by `rule`, and inv_scale is 1 / scale, each rounded once; an amax that is not
 /// finite gives scale 1 and raises `NON_FINITE_AMAX`.
 ///
 /// Source: the quantisation of *Efficient Post-training Quantization with FP8 Formats* (arXiv 2309.14592), its
-/// multiplier inverted: real = code × scale.
+/// multiplier inverted: real = code × scale. MX blocks: *OCP Microscaling Formats (MX) Specification* 1.0.
 ///
-/// Errors: an 8-bit `from`; `PerBlock`, not computed yet; stochastic rounding to a format that is not
+/// Errors: an 8-bit `from`; current scaling of MX blocks by a rule that does not give powers of two; stochastic rounding to a format that is not
 /// [f32-safe](Format::is_f32_safe), whose smallest steps f32 arithmetic may flush; shapes that cannot be.
 ///
 /// ```
@@ -84,6 +86,8 @@ pub struct Quantize {
     pub granularity: Granularity,
     /// Where the scales come from.
     pub scaling: Scaling,
+    /// How they follow from amax, where they are not given.
+    pub rule: ScaleRule,
     /// What becomes of numbers beyond the largest code.
     pub overflow: Overflow,
     /// How numbers become codes.
@@ -106,14 +110,28 @@ arguments! {
 impl Quantize {
     /// Current scaling, saturating, to nearest even.
     pub fn new(shape: impl Into<Vec<u32>>, from: DType, format: Format, granularity: Granularity) -> Self {
-        let (scaling, overflow, rounding) = (Scaling::Current, Overflow::Saturate, Rounding::NearestEven);
-        Self { shape: shape.into(), from, format, granularity, scaling, overflow, rounding }
+        Self {
+            shape: shape.into(),
+            from,
+            format,
+            granularity,
+            scaling: Scaling::Current,
+            rule: ScaleRule::Amax,
+            overflow: Overflow::Saturate,
+            rounding: Rounding::NearestEven,
+        }
     }
 
     /// Where the scales come from.
     #[must_use]
     pub fn scaling(self, scaling: Scaling) -> Self {
         Self { scaling, ..self }
+    }
+
+    /// How scales follow from amax.
+    #[must_use]
+    pub fn rule(self, rule: ScaleRule) -> Self {
+        Self { rule, ..self }
     }
 
     /// What becomes of numbers beyond the largest code.
@@ -155,14 +173,21 @@ impl Operation for Quantize {
 
     fn operands(&self) -> Result<Vec<Operand>, DescriptorError> {
         let to = Element::f8(self.format, self.granularity);
-        expect_computed(Self::NAME, "granularity", to)?;
+        if self.scaling == Scaling::Current && !self.rule.suits(self.granularity) {
+            return Err(DescriptorError::new(
+                Self::NAME,
+                "rule",
+                format!("one that gives powers of two, for scales {}", self.granularity),
+                format!("{:?}", self.rule),
+            ));
+        }
         let from = unscaled(Self::NAME, "from", self.from)?;
         let x =
             Operand::read("x", self.shape.clone(), from).map_err(DescriptorError::layout(Self::NAME, "x"))?;
         let out = Operand::write("out", self.shape.clone(), to)
             .map_err(DescriptorError::layout(Self::NAME, "out"))?;
         let out = out.overflow(self.overflow);
-        let out = if self.scaling == Scaling::Current { out.finds_scales() } else { out };
+        let out = if self.scaling == Scaling::Current { out.finds_scales(self.rule) } else { out };
         if self.rounding == Rounding::NearestEven {
             return Ok(vec![x, out]);
         }
@@ -198,7 +223,7 @@ impl Operation for Quantize {
     }
 
     fn cases() -> Vec<Case<Self>> {
-        use Granularity::{PerChannel, PerTensor, PerToken};
+        use Granularity::{Mx, PerBlock, PerChannel, PerTensor, PerToken};
         let q = |shape: &[u32], g| Quantize::new(shape, DType::F32, Format::E4M3FN, g);
         let mut all = vec![];
         for (i, f) in Format::ALL.into_iter().chain(super::kinds::FLEXIBLE).enumerate() {
@@ -232,6 +257,9 @@ impl Operation for Quantize {
                         (PerChannel { axis: 0 }, &[9, 2, 33]),
                         (PerChannel { axis: 1 }, &[2, 5, 16]),
                         (PerChannel { axis: 2 }, &[4, 3, 17]),
+                        (PerBlock { rows: 3, cols: 5 }, &[4, 2, 17]),
+                        (PerBlock { rows: 1, cols: 128 }, &[5, 300]),
+                        (PerBlock { rows: 128, cols: 128 }, &[150, 200]),
                     ] {
                         let op = Quantize { from, ..q(shape, g) }.scaling(scaling);
                         all.push(Case::new(format!("{scaling:?} {g} {shape:?}"), Purpose::Smoke, data, op));
@@ -248,6 +276,29 @@ impl Operation for Quantize {
                     Data::Specials,
                     op,
                 ));
+            }
+        }
+        let powers = [PowerRounding::Floor, PowerRounding::Ceil, PowerRounding::Even].map(ScaleRule::Power);
+        for f in Format::ALL.into_iter().chain(super::kinds::FLEXIBLE) {
+            for rule in powers {
+                for (data, g) in [
+                    (Data::Random, Granularity::MX),
+                    (Data::Specials, Mx { cols: 1 }),
+                    (Data::Specials, PerTensor),
+                    (Data::Random, PerToken),
+                ] {
+                    let op = Quantize { format: f, ..q(&[13, 99], g) }.rule(rule);
+                    all.push(Case::new(format!("{f} {g} {rule:?} {data:?}"), Purpose::Edge, data, op));
+                }
+            }
+        }
+        for (i, rule) in powers.into_iter().enumerate() {
+            for data in [Data::Random, Data::SmallIntegers] {
+                let from = [DType::F32, DType::F16, DType::Bf16][i];
+                let op = Quantize { from, ..q(&[3, 5, 70], Mx { cols: 7 }) }.rule(rule);
+                let given = op.clone().scaling(Scaling::Given);
+                all.push(Case::new(format!("mx {rule:?} {data:?}"), Purpose::Smoke, data, op));
+                all.push(Case::new(format!("mx given {from} {data:?}"), Purpose::Smoke, data, given));
             }
         }
         for (i, f) in Format::ALL.into_iter().chain(super::kinds::FLEXIBLE).enumerate() {
@@ -282,6 +333,9 @@ impl Operation for Quantize {
             ));
             let op = op.scaling(Scaling::Given);
             all.push(Case::new(format!("{name} given 4096x4096"), Purpose::Bench, Data::Random, op.clone()));
+            let mx = Quantize { from, ..q(&[4096, 4096], Granularity::MX) }
+                .rule(ScaleRule::Power(PowerRounding::Floor));
+            all.push(Case::new(format!("{name} mx 4096x4096"), Purpose::Bench, Data::Random, mx));
             let op = op.rounding(Rounding::Stochastic);
             all.push(Case::new(format!("{name} stochastic 4096x4096"), Purpose::Bench, Data::Random, op));
         }
@@ -293,9 +347,13 @@ impl Operation for Quantize {
 fn schedule(o: &Quantize, _: &Tuning, caps: &Capabilities) -> Schedule {
     let (x, out) = layouts(o);
     let mut stages = vec![binding::reset(&out, caps)];
+    let mut workspace = vec![];
     if o.scaling == Scaling::Current {
-        stages.push(reduce::amax(&x, out.element(), caps));
-        stages.push(derive(&out, o.format, caps));
+        stages.extend(reduce::amax(&x, &out, Slot::Workspace(0), caps));
+        stages.push(derive(&out, o.format, o.rule, caps));
+        if let Granularity::Mx { .. } = o.granularity {
+            workspace.push(4 * out.groups().next_multiple_of(4));
+        }
     }
     let params =
         Params::new(&[("cols", out.cols()), ("x_quads", x.row_quads()), ("out_quads", out.row_quads())])
@@ -312,7 +370,7 @@ fn schedule(o: &Quantize, _: &Tuning, caps: &Capabilities) -> Schedule {
     }
     let shared = binding::output_shared(out.element());
     stages.push(stage.stream(&[("out_origin", 2, &out), ("x_origin", 1, &x)], &params, shared, caps));
-    Schedule { stages, workspace: vec![] }
+    Schedule { stages, workspace }
 }
 
 fn layouts(o: &Quantize) -> (Layout, Layout) {
@@ -323,10 +381,21 @@ fn layouts(o: &Quantize) -> (Layout, Layout) {
 
 /// Every group's scale from its amax.
 #[cfg(feature = "gpu")]
-fn derive(out: &Layout, format: Format, caps: &Capabilities) -> Stage {
-    let params = Params::new(&[("out_groups", out.groups() as u32), ("max_bits", format.max().to_bits())]);
-    let stage = StageBuilder::new(shader!("quantize/scale.wgsl")).record("out", 1, out.element());
-    stage.linear(64, out.groups(), params, 0, caps)
+fn derive(out: &Layout, format: Format, rule: ScaleRule, caps: &Capabilities) -> Stage {
+    let max = format.max().to_bits();
+    let mut stage = StageBuilder::new(shader!("quantize/scale.wgsl")).record("out", 1, out.element());
+    let mut up_from = 0;
+    if let ScaleRule::Power(rounding) = rule {
+        stage = stage.define("POWERS");
+        up_from = F8E8M0FNU::up_from(format, rounding);
+    }
+    let params = Params::new(&[("out_groups", out.groups() as u32), ("max_bits", max), ("up_from", up_from)]);
+    let mut items = out.groups();
+    if let Some(Granularity::Mx { .. }) = out.element().scaling() {
+        stage = stage.bind(bind(2, Slot::Workspace(0), Usage::Read));
+        items = items.div_ceil(4);
+    }
+    stage.linear(64, items, params, 0, caps)
 }
 
 fn run(o: &Quantize, args: &mut HostArgs<'_>, threads: Threads) {
@@ -337,9 +406,11 @@ fn run(o: &Quantize, args: &mut HostArgs<'_>, threads: Threads) {
     let (mut s, map) = (out.scales(record), out.group_map());
     s.reset();
     let numbers = cpu::Stored { layout: &x, words };
-    cpu::amax((x.rows() as usize, x.cols() as usize), map, &mut s, threads, &numbers);
+    let mut maxima = Scales::unit(o.granularity.in_f32(), s.groups());
+    cpu::amax((x.rows() as usize, x.cols() as usize), map, &mut maxima, threads, &numbers);
+    s.join(&maxima);
     if o.scaling == Scaling::Current {
-        s.derive(o.format);
+        s.derive_from(&maxima, o.rule, o.format).expect("validated");
     }
     match o.rounding {
         Rounding::NearestEven => {

@@ -2,7 +2,7 @@
 
 use super::{
     Arithmetic, Body, Case, Cost, Data, DescriptorError, Inputs, Kernel, Operation, Outputs, Purpose, Real,
-    expect::{expect_computed, expect_number},
+    expect::expect_number,
 };
 use crate::{
     arguments,
@@ -16,18 +16,18 @@ use crate::{
     gpu::{Capabilities, Params, Schedule, Stage, Tuning, Usage, bind},
     ops::binding::{self, StageBuilder, in_groups},
     shader::shader,
-    tensor::Layout,
+    tensor::{Layout, Slot},
 };
 
 /// out\[g\] = max |x| over the elements of group g: amax.
 ///
-/// * `x`: `shape`, f32, f16, bf16 or 8-bit with scales (per tensor, per channel, per token).
+/// * `x`: `shape`, f32, f16, bf16 or 8-bit.
 /// * `out`: \[groups of `shape` at `granularity`\], f32.
 ///
 /// An integer maximum of |code · scale|, so it is the same on every backend, Inf and NaN win, and subnormal f32 count
 /// as zero.
 ///
-/// Errors: a `granularity` of blocks, not computed yet; shapes that cannot be.
+/// Errors: a `granularity` that does not fit the shape; shapes that cannot be.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reduce {
     /// Shape of `x`.
@@ -73,7 +73,6 @@ impl Operation for Reduce {
 
     fn operands(&self) -> Result<Vec<Operand>, DescriptorError> {
         expect_number(Self::NAME, "from", self.from)?;
-        expect_computed(Self::NAME, "granularity", Element::f8(Format::E4M3FN, self.granularity))?;
         let x = Operand::read("x", self.shape.clone(), self.from)
             .map_err(DescriptorError::layout(Self::NAME, "x"))?;
         let groups = self.granularity.groups(&self.shape).and_then(|g| u32::try_from(g).ok());
@@ -81,7 +80,7 @@ impl Operation for Reduce {
             DescriptorError::new(
                 Self::NAME,
                 "granularity",
-                "an axis of the shape",
+                "an axis of the shape, or blocks of one or more",
                 self.granularity.to_string(),
             )
         };
@@ -111,7 +110,7 @@ impl Operation for Reduce {
     }
 
     fn cases() -> Vec<Case<Self>> {
-        use Granularity::{PerChannel, PerTensor, PerToken};
+        use Granularity::{Mx, PerBlock, PerChannel, PerTensor, PerToken};
         let mut all = vec![];
         let kinds = [Element::F32, Element::F16, Element::BF16];
         let coded = Format::ALL.into_iter().chain(super::kinds::FLEXIBLE).map(|f| Element::f8(f, PerToken));
@@ -129,6 +128,9 @@ impl Operation for Reduce {
                 (PerChannel { axis: 0 }, &[9, 2, 33]),
                 (PerChannel { axis: 1 }, &[2, 5, 16]),
                 (PerChannel { axis: 2 }, &[4, 3, 17]),
+                (PerBlock { rows: 3, cols: 5 }, &[4, 2, 17]),
+                (PerBlock { rows: 1, cols: 128 }, &[5, 300]),
+                (Mx { cols: 7 }, &[3, 40]),
             ] {
                 for data in [Data::Random, Data::SmallIntegers] {
                     let op = Reduce::amax(shape, from, g);
@@ -147,12 +149,22 @@ impl Operation for Reduce {
 fn schedule(o: &Reduce, _: &Tuning, caps: &Capabilities) -> Schedule {
     let [x, out] = o.operands().expect("validated").try_into().expect("two operands");
     let (x, out) = (x.layout, out.layout);
-    let words = out.row_words() as u32;
-    let zero = StageBuilder::new(shader!("reduce/zero.wgsl"))
-        .bind(bind(1, values("out"), Usage::Write))
-        .linear(binding::LINEAR, words.into(), Params::new(&[("words", words)]), 0, caps);
-    let stage = amax_of(&x).bind(bind(3, values("out"), Usage::ReadWrite));
-    Schedule { stages: vec![zero, amax_stage(stage, &x, o.granularity, caps)], workspace: vec![] }
+    let stages = row(&x, o.granularity, (values("out"), out.row_words() as u32), caps);
+    Schedule { stages: stages.into(), workspace: vec![] }
+}
+
+/// amax of every group of `x` into a row of so many words.
+#[cfg(feature = "gpu")]
+fn row(x: &Layout, granularity: Granularity, (to, words): (Slot, u32), caps: &Capabilities) -> [Stage; 2] {
+    let zero = StageBuilder::new(shader!("reduce/zero.wgsl")).bind(bind(1, to, Usage::Write)).linear(
+        binding::LINEAR,
+        words.into(),
+        Params::new(&[("words", words)]),
+        0,
+        caps,
+    );
+    let stage = amax_of(x).bind(bind(3, to, Usage::ReadWrite));
+    [zero, amax_stage(stage, x, granularity, caps)]
 }
 
 #[cfg(feature = "gpu")]
@@ -171,24 +183,30 @@ fn amax_stage(stage: StageBuilder, x: &Layout, granularity: Granularity, caps: &
             ("out_groups", groups),
             ("out_row_stride", to.row_stride),
             ("out_row_groups", to.row_groups),
-            ("out_by_column", to.by_column().into()),
+            ("out_col_stride", to.col_stride),
+            ("out_col_groups", to.col_groups),
         ]);
     // One maximum per workgroup, where there is one for the tensor.
     let shared = if per_tensor { 4 } else { 0 };
     stage.stream(&[("x_origin", 1, x)], &params, shared, caps)
 }
 
-/// amax of `x` into the record of `out`, at the granularity of `out`: the first half of current scaling.
+/// amax of `x` at the granularity of `out`, the first half of current scaling: into the record of `out` or, where it keeps
+/// no maxima of groups, into this workspace, a word each.
 #[cfg(feature = "gpu")]
-pub(crate) fn amax(x: &Layout, out: Element, caps: &Capabilities) -> Stage {
-    let stage = amax_of(x).define("TO_RECORD").record("out", 3, out);
-    amax_stage(stage, x, out.scaling().expect("an 8-bit output"), caps)
+pub(crate) fn amax(x: &Layout, out: &Layout, room: Slot, caps: &Capabilities) -> Vec<Stage> {
+    let granularity = out.element().scaling().expect("an 8-bit output");
+    if let Granularity::Mx { .. } = granularity {
+        return row(x, granularity, (room, out.groups() as u32), caps).into();
+    }
+    let stage = amax_of(x).define("TO_RECORD").record("out", 3, out.element());
+    vec![amax_stage(stage, x, granularity, caps)]
 }
 
 fn run(o: &Reduce, args: &mut HostArgs<'_>, threads: Threads) {
     let [x, out] = o.operands().expect("validated").try_into().expect("two operands");
     let result = args.write(values("out"));
-    let mut s = Scales::unit(o.granularity, out.layout.cols() as usize);
+    let mut s = Scales::unit(o.granularity.in_f32(), out.layout.cols() as usize);
     let shape = (x.layout.rows() as usize, x.layout.cols() as usize);
     let x = cpu::Input::new(&x, args);
     let numbers = cpu::Made { cols: shape.1, fill: |row: usize, v: &mut [f32]| x.numbers(row, 0, v) };

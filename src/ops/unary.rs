@@ -3,7 +3,7 @@
 use super::{
     Activation, Arithmetic, Body, Case, Cost, Data, DescriptorError, Inputs, Kernel, Operation, Outputs,
     Purpose, Real,
-    expect::{expect_computed, expect_number},
+    expect::expect_number,
     kinds::{FLEXIBLE, kinds, outs},
 };
 use crate::{
@@ -26,7 +26,7 @@ use crate::{
 /// out = act(alpha · x + beta).
 ///
 /// * `x`: `shape`, f32, f16, bf16 or 8-bit at any granularity, code × scale.
-/// * `out`: `shape`, f32, f16, bf16, or 8-bit with given scales (per tensor, per channel, per token).
+/// * `out`: `shape`, f32, f16, bf16, or 8-bit with given scales.
 ///
 /// An alpha of 1 multiplies nothing and a beta of 0 adds nothing, so without activation it is a cast that keeps zeros' signs.
 /// NaN stays NaN, and 0 · Inf is NaN.
@@ -155,7 +155,7 @@ impl Operation for Unary {
             return fail("beta", "a finite number", self.beta);
         }
         expect_number(Self::NAME, "x", self.x)?;
-        expect_computed(Self::NAME, "out", self.out)?;
+        expect_number(Self::NAME, "out", self.out)?;
         let layout = |role| DescriptorError::layout(Self::NAME, role);
         let x = Operand::read("x", self.shape.clone(), self.x).map_err(layout("x"))?;
         let out = Operand::write("out", self.shape.clone(), self.out).map_err(layout("out"))?;

@@ -9,9 +9,8 @@ use std::fmt;
 /// | `PerTensor` | 1 | static activations |
 /// | `PerChannel { axis }` | d\[axis\] | weights, axis 0 |
 /// | `PerToken` | d₀ · … · dₙ₋₁: one per row | activations |
-/// | `PerBlock { rows, cols }` | ⌈rows of the tensor / rows⌉ · ⌈dₙ / cols⌉ | 128×128 weights, 1×128 activations, MX 1×32 |
-///
-/// `PerBlock` is read by every operation; those that cannot write it yet refuse it with a reason.
+/// | `PerBlock { rows, cols }` | ⌈rows of the tensor / rows⌉ · ⌈dₙ / cols⌉ | 128×128 weights, 1×128 activations |
+/// | `Mx { cols }` | d₀ · … · dₙ₋₁ · ⌈dₙ / cols⌉ | OCP microscaling (MX): blocks of 32 |
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Granularity {
@@ -31,9 +30,26 @@ pub enum Granularity {
         /// Columns of a block.
         cols: u32,
     },
+    /// One scale per `cols` numbers of a row, a power of two stored in a byte ([`F8E8M0FNU`](crate::dtype::F8E8M0FNU)); a
+    /// group's inverse scale follows from it and its amax is not kept.
+    Mx {
+        /// Columns of a block.
+        cols: u32,
+    },
 }
 
 impl Granularity {
+    /// The blocks of the OCP microscaling formats: 32 numbers.
+    pub const MX: Self = Self::Mx { cols: 32 };
+
+    /// The same groups with a scale, an inverse scale and an amax each, in f32.
+    pub(crate) fn in_f32(self) -> Self {
+        match self {
+            Self::Mx { cols } => Self::PerBlock { rows: 1, cols },
+            other => other,
+        }
+    }
+
     /// How many groups, that is scales, a tensor of this shape has; `None` when the axis does not exist, a block
     /// has no extent, or the number does not fit.
     pub fn groups(self, shape: &[u32]) -> Option<u64> {
@@ -43,10 +59,11 @@ impl Granularity {
             Self::PerTensor => Some(1),
             Self::PerChannel { axis } => shape.get(usize::from(axis)).map(|&d| u64::from(d)),
             Self::PerToken => Some(rows),
-            Self::PerBlock { rows: 0, .. } | Self::PerBlock { cols: 0, .. } => None,
+            Self::PerBlock { rows: 0, .. } | Self::PerBlock { cols: 0, .. } | Self::Mx { cols: 0 } => None,
             Self::PerBlock { rows: r, cols: c } => {
                 rows.div_ceil(r.into()).checked_mul(cols.div_ceil(c).into())
             }
+            Self::Mx { cols: c } => rows.checked_mul(cols.div_ceil(c).into()),
         }
     }
 
@@ -71,6 +88,9 @@ impl Granularity {
                 col_stride: c,
                 col_groups: shape[last].div_ceil(c),
             },
+            Self::Mx { cols: c } => {
+                GroupMap { row_groups: rows, col_stride: c, col_groups: shape[last].div_ceil(c), ..one }
+            }
             Self::PerTensor => one,
         }
     }
@@ -96,12 +116,6 @@ impl GroupMap {
         row / self.row_stride as usize % self.row_groups as usize * self.col_groups as usize
             + col / self.col_stride as usize
     }
-
-    /// Whether every column is a group.
-    #[cfg(feature = "gpu")]
-    pub(crate) fn by_column(self) -> bool {
-        self.col_stride == 1
-    }
 }
 
 impl fmt::Display for Granularity {
@@ -111,6 +125,7 @@ impl fmt::Display for Granularity {
             Self::PerChannel { axis } => write!(f, "per channel of axis {axis}"),
             Self::PerToken => f.write_str("per token"),
             Self::PerBlock { rows, cols } => write!(f, "per {rows}x{cols} block"),
+            Self::Mx { cols } => write!(f, "per mx block of {cols}"),
         }
     }
 }
@@ -122,8 +137,9 @@ mod tests {
     #[test]
     fn groups_and_their_map_agree() {
         let shape = [3, 4, 5];
-        for g in [PerTensor, PerChannel { axis: 0 }, PerChannel { axis: 1 }, PerChannel { axis: 2 }, PerToken]
-        {
+        let axes = [0, 1, 2].map(|axis| PerChannel { axis });
+        let blocks = [PerBlock { rows: 5, cols: 2 }, Mx { cols: 2 }];
+        for g in [PerTensor, PerToken].into_iter().chain(axes).chain(blocks) {
             let (groups, map) = (g.groups(&shape).unwrap() as usize, g.map(&shape));
             let mut seen = vec![false; groups];
             for row in 0..12 {
@@ -133,6 +149,7 @@ mod tests {
                         PerChannel { axis } => index[axis as usize],
                         PerToken => row,
                         PerBlock { .. } => row / 5 * 3 + col / 2,
+                        Mx { .. } => row * 3 + col / 2,
                         _ => 0,
                     };
                     assert_eq!(map.group(row, col), want, "{g} {row} {col}");

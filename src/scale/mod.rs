@@ -5,14 +5,17 @@
 //! | which elements share a scale | [`Granularity`], [`GroupMap`] |
 //! | a dequantisation multiplier (ours) | [`Scale`] |
 //! | its inverse, a multiplier into FP8 | [`Multiplier`] |
+//! | how it follows from amax | [`ScaleRule`] |
 //! | everything a quantised tensor carries beside its codes | [`Scales`] |
 
 mod e8m0;
 mod granularity;
+mod rule;
 mod scales;
 mod unit;
 
 pub use granularity::{Granularity, GroupMap};
+pub use rule::ScaleRule;
 pub(crate) use scales::words_for;
 pub use scales::{Record, Scales, flags};
 pub use unit::{Multiplier, Scale, ScaleError};

@@ -1,7 +1,7 @@
 //! What a quantised tensor carries beside its codes.
 
-use super::{Granularity, GroupMap, Scale, ScaleError};
-use crate::dtype::Format;
+use super::{Granularity, GroupMap, Scale, ScaleError, ScaleRule};
+use crate::dtype::{F8E8M0FNU, Format};
 use bytemuck::{Pod, Zeroable};
 
 /// Bits of [`Record::flags`].
@@ -37,7 +37,8 @@ pub struct Record {
 /// The scales of one tensor, and its [`Record`].
 ///
 /// As words: the record; at granularities finer than the tensor, after it scale, inv_scale and amax bits of every
-/// group, each array padded with zeros to a multiple of four words.
+/// group, each array padded with zeros to a multiple of four words. Of MX blocks only the scales, a byte of
+/// [`F8E8M0FNU`] each, four to a word, the first lowest; padded as well.
 ///
 /// ```
 /// use quarter::scale::{Granularity, Scale, Scales};
@@ -58,6 +59,7 @@ pub struct Scales {
 pub(crate) fn words_for(granularity: Granularity, groups: u64) -> u64 {
     match granularity {
         Granularity::PerTensor => 4,
+        Granularity::Mx { .. } => 4 + groups.div_ceil(16) * 4,
         _ => 4 + 3 * groups.next_multiple_of(4),
     }
 }
@@ -66,14 +68,15 @@ impl Scales {
     /// One scale for the whole tensor.
     pub fn per_tensor(scale: Scale) -> Self {
         let mut s = Self::unit(Granularity::PerTensor, 1);
-        s.set(0, scale);
+        s.try_set(0, scale).expect("an f32");
         s
     }
 
     /// `scales` for the `groups` of a tensor ([`Granularity::groups`]).
     ///
     /// # Errors
-    /// [`ScaleError::Count`] for a wrong number of scales, [`ScaleError::OutOfRange`] for one that cannot be.
+    /// [`ScaleError::Count`] for a wrong number of scales, [`ScaleError::OutOfRange`] for one that cannot be,
+    /// [`ScaleError::NotPowerOfTwo`] for one that MX blocks cannot have.
     pub fn new(granularity: Granularity, scales: &[f32], groups: usize) -> Result<Self, ScaleError> {
         let fits = groups == 1 || (groups > 1 && granularity != Granularity::PerTensor);
         if !fits {
@@ -84,7 +87,7 @@ impl Scales {
         }
         let mut out = Self::unit(granularity, groups);
         for (i, &s) in scales.iter().enumerate() {
-            out.set(i, Scale::new(s)?);
+            out.try_set(i, Scale::new(s)?)?;
         }
         Ok(out)
     }
@@ -96,7 +99,7 @@ impl Scales {
         words[1] = 1f32.to_bits();
         let mut s = Self { granularity, groups, words };
         for i in 0..groups {
-            s.set(i, Scale::ONE);
+            s.try_set(i, Scale::ONE).expect("a power of two");
         }
         s
     }
@@ -140,6 +143,7 @@ impl Scales {
         assert!(group < self.groups, "group {group} of {}", self.groups);
         match self.granularity {
             Granularity::PerTensor => array,
+            Granularity::Mx { .. } => 4 + group / 4,
             _ => 4 + array * self.groups.next_multiple_of(4) + group,
         }
     }
@@ -149,7 +153,10 @@ impl Scales {
     /// # Panics
     /// As an index: if there is no such group.
     pub fn scale_of(&self, group: usize) -> f32 {
-        f32::from_bits(self.words[self.at(0, group)])
+        match self.power_of(group) {
+            Some(power) => power.to_f32(),
+            None => f32::from_bits(self.words[self.at(0, group)]),
+        }
     }
 
     /// Inverse scale of a group.
@@ -157,15 +164,28 @@ impl Scales {
     /// # Panics
     /// As an index: if there is no such group.
     pub fn inv_scale_of(&self, group: usize) -> f32 {
-        f32::from_bits(self.words[self.at(1, group)])
+        match self.power_of(group) {
+            Some(power) => f32::from_bits((254 - u32::from(power.to_bits())) << 23),
+            None => f32::from_bits(self.words[self.at(1, group)]),
+        }
     }
 
-    /// max |real| of a group, as seen when its codes were written.
+    /// max |real| of a group, as seen when its codes were written; 0 for MX blocks, which do not keep it.
     ///
     /// # Panics
     /// As an index: if there is no such group.
     pub fn amax_of(&self, group: usize) -> f32 {
-        f32::from_bits(self.words[self.at(2, group)])
+        match self.power_of(group) {
+            Some(_) => 0.0,
+            None => f32::from_bits(self.words[self.at(2, group)]),
+        }
+    }
+
+    /// The stored scale of an MX block.
+    fn power_of(&self, group: usize) -> Option<F8E8M0FNU> {
+        let Granularity::Mx { .. } = self.granularity else { return None };
+        let word = self.words[self.at(0, group)];
+        Some(F8E8M0FNU::from_bits(word.to_le_bytes()[group % 4]))
     }
 
     /// real = code × scale, for the columns of one row from `col` on; `map` is that of the tensor's shape. NaN
@@ -189,15 +209,22 @@ impl Scales {
         let mut s = self.clone();
         for g in 0..self.groups {
             // Exact in f64; what f32 cannot hold is no scale either.
-            s.set(g, Scale::new((f64::from(self.scale_of(g)) * 2f64.powi(exponent)) as f32)?);
+            s.try_set(g, Scale::new((f64::from(self.scale_of(g)) * 2f64.powi(exponent)) as f32)?)?;
         }
         Ok(s)
     }
 
-    fn set(&mut self, group: usize, s: Scale) {
+    fn try_set(&mut self, group: usize, s: Scale) -> Result<(), ScaleError> {
+        if let Granularity::Mx { .. } = self.granularity {
+            let (at, shift) = (self.at(0, group), 8 * (group % 4));
+            let code = F8E8M0FNU::try_from(s)?.to_bits();
+            self.words[at] = self.words[at] & !(0xFF << shift) | u32::from(code) << shift;
+            return Ok(());
+        }
         let (scale, inverse) = (self.at(0, group), self.at(1, group));
         self.words[scale] = s.get().to_bits();
         self.words[inverse] = s.inverse().get().to_bits();
+        Ok(())
     }
 
     /// The same, with nothing known of the codes: kernels look for NaN themselves, as they must where codes came from
@@ -212,6 +239,9 @@ impl Scales {
     pub fn reset(&mut self) {
         self.words[2] = 0;
         self.words[3] = 0;
+        if let Granularity::Mx { .. } = self.granularity {
+            return;
+        }
         for g in 0..self.groups {
             let i = self.at(2, g);
             self.words[i] = 0;
@@ -220,23 +250,50 @@ impl Scales {
 
     /// Takes a magnitude (bits, sign cleared) into the running integer maximum of its group and of the tensor.
     pub(crate) fn see(&mut self, group: usize, magnitude: u32) {
-        let i = self.at(2, group);
-        self.words[i] = self.words[i].max(magnitude);
+        if !matches!(self.granularity, Granularity::Mx { .. }) {
+            let i = self.at(2, group);
+            self.words[i] = self.words[i].max(magnitude);
+        }
         self.words[2] = self.words[2].max(magnitude);
+    }
+
+    /// Takes the maxima of other scales of the same groups into its own.
+    pub(crate) fn join(&mut self, other: &Self) {
+        for g in 0..self.groups {
+            self.see(g, other.amax_of(g).to_bits());
+        }
+        // Of MX blocks there is no other.
+        self.words[2] = self.words[2].max(other.words[2]);
     }
 
     pub(crate) fn raise(&mut self, flag: u32) {
         self.words[3] |= flag;
     }
 
-    /// Current scaling: every group's scale from its amax, see [`Scale::from_amax`].
-    pub fn derive(&mut self, format: Format) {
+    /// Current scaling: every group's scale from its amax by `rule`.
+    ///
+    /// # Errors
+    /// [`ScaleError::NotPowerOfTwo`] for MX blocks and a rule that does not give powers of two: ask
+    /// [`ScaleRule::suits`] first. MX blocks do not keep their amax: all become 1.
+    pub fn derive(&mut self, rule: ScaleRule, format: Format) -> Result<(), ScaleError> {
+        let maxima = self.clone();
+        self.derive_from(&maxima, rule, format)
+    }
+
+    /// The same from maxima that lie elsewhere, of the same groups.
+    pub(crate) fn derive_from(
+        &mut self,
+        maxima: &Self,
+        rule: ScaleRule,
+        format: Format,
+    ) -> Result<(), ScaleError> {
         for g in 0..self.groups {
-            let amax = self.amax_of(g);
+            let amax = maxima.amax_of(g);
             if !amax.is_finite() {
                 self.raise(flags::NON_FINITE_AMAX);
             }
-            self.set(g, Scale::from_amax(amax, format));
+            self.try_set(g, rule.scale(amax, format))?;
         }
+        Ok(())
     }
 }

@@ -91,7 +91,11 @@ impl Scale {
         if !(amax >= TINY && amax < f32::INFINITY) {
             return Self::ONE;
         }
-        let s = amax / format.max();
+        Self::held(amax / format.max())
+    }
+
+    /// The nearest scale above zero.
+    pub(super) const fn held(s: f32) -> Self {
         Self(if s < TINY {
             TINY
         } else if s > HUGE {

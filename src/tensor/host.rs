@@ -3,7 +3,7 @@
 use super::{DType, Element, Layout, TensorError, rows};
 use crate::{
     dtype::{Format, Overflow},
-    scale::{Granularity, Scales, flags},
+    scale::{Granularity, ScaleRule, Scales, flags},
 };
 use half::{bf16, f16};
 
@@ -127,13 +127,42 @@ impl HostTensor {
     /// Current scaling: every group's scale is its amax over the format's max, codes saturate.
     ///
     /// # Errors
-    /// [`TensorError`] for a granularity that does not fit or is not computed yet, or a tensor that is quantised
-    /// already; [`TensorError::LostNan`] for a NaN and a format that has none.
+    /// [`TensorError`] for a granularity that does not fit, MX blocks among them
+    /// ([`quantize_by`](Self::quantize_by)), or a tensor that is quantised already; [`TensorError::LostNan`] for a NaN and a
+    /// format that has none.
     pub fn quantize(&self, format: Format, granularity: Granularity) -> Result<Self, TensorError> {
+        self.quantize_by(format, granularity, ScaleRule::Amax)
+    }
+
+    /// The same, scales following from amax by `rule`.
+    ///
+    /// # Errors
+    /// As there; [`TensorError::Rule`] for MX blocks and a rule that does not give powers of two.
+    ///
+    /// ```
+    /// use quarter::{dtype::{Format, PowerRounding}, scale::{Granularity, ScaleRule}, tensor::HostTensor};
+    /// let w = HostTensor::from_f32(&[0.5; 64], [1, 64])?;
+    /// let q = w.quantize_by(Format::E4M3FN, Granularity::MX, ScaleRule::Power(PowerRounding::Floor))?;
+    /// assert_eq!(q.scales().unwrap().scale_of(1), 2f32.powi(-9)); // 2^⌊log₂ 0.5⌋ / 2⁸
+    /// assert_eq!(q.to_f32(), [0.5; 64]);
+    /// # Ok::<(), quarter::tensor::TensorError>(())
+    /// ```
+    pub fn quantize_by(
+        &self,
+        format: Format,
+        granularity: Granularity,
+        rule: ScaleRule,
+    ) -> Result<Self, TensorError> {
         let layout = self.quantized_layout(format, granularity)?;
-        let mut scales = Scales::unit(granularity, layout.groups() as usize);
-        self.scan(&mut scales);
-        scales.derive(format);
+        if !rule.suits(granularity) {
+            return Err(TensorError::Rule { rule, granularity });
+        }
+        let groups = layout.groups() as usize;
+        let mut maxima = Scales::unit(granularity.in_f32(), groups);
+        self.scan(&mut maxima);
+        let mut scales = Scales::unit(granularity, groups);
+        scales.join(&maxima);
+        scales.derive_from(&maxima, rule, format)?;
         self.encode(layout, scales, Overflow::Saturate)
     }
 
@@ -158,9 +187,6 @@ impl HostTensor {
     fn quantized_layout(&self, format: Format, granularity: Granularity) -> Result<Layout, TensorError> {
         if let got @ (DType::F8(_) | DType::U32) = self.layout.element().dtype() {
             return Err(TensorError::Kind { what: "tensor", expected: "f32, f16 or bf16", got });
-        }
-        if let Granularity::PerBlock { .. } = granularity {
-            return Err(TensorError::Unsupported { what: "granularity", granularity });
         }
         self.layout.with(Element::f8(format, granularity))
     }

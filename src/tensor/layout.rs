@@ -3,7 +3,7 @@
 use super::{DType, Element, Part};
 use crate::{
     dtype::Format,
-    scale::{self, Granularity, GroupMap, ScaleError, Scales},
+    scale::{self, Granularity, GroupMap, ScaleError, ScaleRule, Scales},
 };
 use std::fmt;
 
@@ -47,11 +47,11 @@ pub enum TensorError {
         /// What came.
         got: DType,
     },
-    /// The numbers are there, the computation is not.
-    #[error("{what}: {granularity} is not computed yet: only per tensor, per channel and per token are")]
-    Unsupported {
-        /// The argument.
-        what: &'static str,
+    /// MX blocks store powers of two.
+    #[error("rule: expected one that gives powers of two, for scales {granularity}, got {rule:?}")]
+    Rule {
+        /// How scales were to follow from amax.
+        rule: ScaleRule,
         /// The granularity.
         granularity: Granularity,
     },

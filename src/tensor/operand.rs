@@ -1,7 +1,7 @@
 //! One tensor of an operation.
 
 use super::{Element, Layout, TensorError};
-use crate::dtype::Overflow;
+use crate::{dtype::Overflow, scale::ScaleRule};
 use std::fmt;
 
 /// Who may touch a part of a tensor, and how.
@@ -99,6 +99,8 @@ pub struct Operand {
     pub access: Access,
     /// What happens to its scales.
     pub scales: Access,
+    /// How they follow from amax, where the operation finds them.
+    pub rule: ScaleRule,
     /// What becomes of numbers beyond its largest code, where it is written.
     pub overflow: Overflow,
     /// The operand whose seed rounds its codes stochastically; to nearest even without one.
@@ -121,6 +123,7 @@ impl Operand {
             layout,
             access: Access::Read,
             scales: Access::Read,
+            rule: ScaleRule::Amax,
             overflow: Overflow::Saturate,
             seed: None,
             moved: None,
@@ -136,10 +139,10 @@ impl Operand {
         Ok(Self { access: Access::Write, scales: Access::ReadWrite, ..Self::read(role, shape, e)? })
     }
 
-    /// The same, its scales found by the operation too.
+    /// The same, its scales found by the operation too, from amax by this rule.
     #[must_use]
-    pub fn finds_scales(self) -> Self {
-        Self { scales: Access::Write, ..self }
+    pub fn finds_scales(self, rule: ScaleRule) -> Self {
+        Self { scales: Access::Write, rule, ..self }
     }
 
     /// The same, with another rule for numbers beyond its largest code.

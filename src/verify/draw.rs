@@ -277,9 +277,12 @@ fn scales(o: &Operand, data: Data, r: &mut Pcg) -> Scales {
         Draw::Balanced { .. } => Some(2f32.powi(r.below(7) as i32 - 3)),
         _ => None,
     };
+    let powers = matches!(granularity, Granularity::Mx { .. });
+    let extremes = extremes.into_iter().filter(|s| !powers || s.log2().fract() == 0.0).collect::<Vec<_>>();
     let s: Vec<f32> = (0..groups)
         .map(|g| match data {
             Data::SmallIntegers => alike.unwrap_or_else(|| 2f32.powi(r.below(7) as i32 - 3)),
+            Data::Random if powers => 2f32.powi(r.below(5) as i32 - 3),
             Data::Random => 0.01 + 2.0 * r.unit(),
             Data::Specials => extremes[g % extremes.len()],
         })

@@ -9,7 +9,7 @@ mod tests;
 use super::{
     Activation, Arithmetic, Body, Case, Cost, DescriptorError, Inputs, Kernel, Operation, Outputs, Real,
     TINY,
-    expect::{expect_computed, expect_number},
+    expect::expect_number,
     gemm::batch::{self, Batches},
 };
 use crate::{
@@ -37,7 +37,7 @@ pub enum BinaryOp {
 ///
 /// * `a`: `a_shape` and `b`: `b_shape`, each f32, f16, bf16 or 8-bit at any granularity, code × scale; so each has a scale of
 ///   its own. They broadcast as NumPy's do: aligned at the last axis, an extent of 1, or none, is shared.
-/// * `out`: the shape of both together, f32, f16, bf16, or 8-bit with given scales (per tensor, per channel, per token).
+/// * `out`: the shape of both together, f32, f16, bf16, or 8-bit with given scales.
 ///
 /// f32 arithmetic; then the activation, amax and code. NaN, Inf and division by zero are IEEE's: x / 0 is ±Inf, 0 / 0 and
 /// 0 · Inf are NaN, whatever the driver does. In a division numbers below 2⁻¹²⁶ count as zeros of their sign, on every
@@ -48,7 +48,7 @@ pub enum BinaryOp {
 /// Error: one f32 operation after the scales, division within 2.5 ulp as WGSL has it; that of the activation; the rounding of
 /// `out`. Exact where the result is a number of f32 (a quotient: where the divisor is a power of two).
 ///
-/// Errors: shapes that do not broadcast; integers; block scales of `out`, not computed yet; shapes that cannot be.
+/// Errors: shapes that do not broadcast; integers; shapes that cannot be.
 ///
 /// ```
 /// use quarter::{Context, ops::*, tensor::*};
@@ -164,7 +164,7 @@ impl Operation for Binary {
     fn operands(&self) -> Result<Vec<Operand>, DescriptorError> {
         expect_number(Self::NAME, "a", self.a)?;
         expect_number(Self::NAME, "b", self.b)?;
-        expect_computed(Self::NAME, "out", self.out)?;
+        expect_number(Self::NAME, "out", self.out)?;
         let layout = |role| DescriptorError::layout(Self::NAME, role);
         let a = Operand::read("a", self.a_shape.clone(), self.a).map_err(layout("a"))?;
         let b = Operand::read("b", self.b_shape.clone(), self.b).map_err(layout("b"))?;

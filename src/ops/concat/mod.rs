@@ -5,8 +5,7 @@ mod cases;
 mod gpu;
 
 use super::{
-    Arithmetic, Body, Case, Cost, DescriptorError, Inputs, Kernel, Operation, Outputs,
-    expect::{expect_computed, expect_number},
+    Arithmetic, Body, Case, Cost, DescriptorError, Inputs, Kernel, Operation, Outputs, expect::expect_number,
 };
 use crate::{
     arguments,
@@ -23,8 +22,7 @@ const ROLES: [&str; 8] = ["x0", "x1", "x2", "x3", "x4", "x5", "x6", "x7"];
 ///
 /// * `x0` … `x7`: two to eight `inputs`, f32, f16, bf16 or 8-bit at any granularity, each with scales of its own; of one
 ///   shape but for `axis`.
-/// * `out`: the sum of their extents along `axis`; f32, f16, bf16 or 8-bit with given scales (per tensor, per channel, per
-///   token), amax and flags in its record.
+/// * `out`: the sum of their extents along `axis`; f32, f16, bf16 or 8-bit with given scales, amax and flags in its record.
 ///
 /// Error: that of one f32 multiplication per 8-bit number; others come out as they are, or rounded to nearest even.
 /// Where an input has the format of `out` and the same scale, its codes come out as they are, as long as code · scale is
@@ -33,7 +31,7 @@ const ROLES: [&str; 8] = ["x0", "x1", "x2", "x3", "x4", "x5", "x6", "x7"];
 /// Semantics: ONNX `Concat`, `cat` of PyTorch; different scales as PyTorch's quantised `cat`.
 ///
 /// Errors: fewer inputs than two or more than eight; shapes that differ elsewhere than along `axis`; an axis that is not
-/// there; integers; an output with scales per block; shapes that cannot be.
+/// there; integers; shapes that cannot be.
 ///
 /// ```
 /// use quarter::{Context, ops::*, tensor::*};
@@ -178,7 +176,7 @@ impl Operation for Concat {
             };
             extent = sum;
         }
-        expect_computed(Self::NAME, "out", self.out)?;
+        expect_number(Self::NAME, "out", self.out)?;
         let mut shape = first.clone();
         shape[self.axis] = extent;
         let out =

@@ -11,7 +11,7 @@ pub use sequences::Sequences;
 use super::{
     Activation, Arithmetic, Body, Case, Cost, DescriptorError, Inputs, Kernel, Operation, Outputs,
     conv2d::extents::{expect_covered, expect_groups, expect_weights},
-    expect::{expect_computed, expect_factor, expect_per_tensor, expect_some, unscaled},
+    expect::{expect_factor, expect_number, expect_per_tensor, expect_some, unscaled},
     problem::Problem,
 };
 use crate::{
@@ -32,8 +32,7 @@ use image::as_conv2d;
 ///   output channel.
 /// * `bias`: \[out_channels\], f32, f16 or bf16, if the descriptor has it.
 /// * `residual`: as `out`, f32, f16, bf16, or 8-bit scaled per tensor, if the descriptor has it.
-/// * `out`: \[batch, out length, out_channels\], or channels first; f32, f16, bf16, or 8-bit with given scales (per tensor, per
-///   channel, per token). Out length = ⌊(length + left + right − dilation · (kernel − 1) − 1) / stride⌋ + 1.
+/// * `out`: \[batch, out length, out_channels\], or channels first; f32, f16, bf16, or 8-bit with given scales. Out length = ⌊(length + left + right − dilation · (kernel − 1) − 1) / stride⌋ + 1.
 ///
 /// Padding is zeros, which multiply: an infinite weight that meets one gives NaN. A causal convolution has
 /// dilation · (kernel − 1) of them on the left and none on the right.
@@ -306,7 +305,7 @@ impl Operation for Conv1d {
         expect_factor(Self::NAME, "x", self.x)?;
         expect_per_tensor(Self::NAME, "x", self.x)?;
         expect_factor(Self::NAME, "w", self.w)?;
-        expect_computed(Self::NAME, "out", self.out)?;
+        expect_number(Self::NAME, "out", self.out)?;
         let one = self.sees_one_channel();
         expect_weights(Self::NAME, self.w, if one { 1 } else { 0 })?;
         let k = self.out_channels;

@@ -16,7 +16,7 @@ pub use images::Images;
 
 use super::{
     Activation, Arithmetic, Body, Case, Cost, DescriptorError, Inputs, Kernel, Operation, Outputs, Real,
-    expect::{expect_computed, expect_factor, expect_per_tensor, expect_some, unscaled},
+    expect::{expect_factor, expect_number, expect_per_tensor, expect_some, unscaled},
     real::spoils,
 };
 use crate::{
@@ -37,7 +37,7 @@ use crate::{
 /// * `bias`: \[out_channels\], f32, f16 or bf16, if the descriptor has it.
 /// * `residual`: as `out`, f32, f16, bf16, or 8-bit scaled per tensor, if the descriptor has it.
 /// * `out`: \[batch, out height, out width, out_channels\], or channels first; f32, f16, bf16, or 8-bit with given
-///   scales (per tensor, per channel, per token). Out height = ⌊(height + top + bottom − dilation · (kernel − 1) − 1) / stride⌋ + 1.
+///   scales. Out height = ⌊(height + top + bottom − dilation · (kernel − 1) − 1) / stride⌋ + 1.
 ///
 /// Padding is zeros, which multiply: an infinite weight that meets one gives NaN.
 ///
@@ -398,7 +398,7 @@ impl Conv2d {
         expect_factor(op, "x", self.x)?;
         expect_per_tensor(op, "x", self.x)?;
         expect_factor(op, "w", self.w)?;
-        expect_computed(op, "out", self.out)?;
+        expect_number(op, "out", self.out)?;
         extents::expect_weights(op, self.w, if self.sees_one_channel() { 2 } else { 0 })?;
         let k = self.out_channels;
         let x = self.x_images.shape(self.batch, [self.height, self.width], self.channels);

@@ -33,7 +33,7 @@ use crate::{
 /// * `bias`: \[out_channels\], f32, f16 or bf16, if the descriptor has it.
 /// * `residual`: as `out`, f32, f16, bf16, or 8-bit scaled per tensor, if the descriptor has it.
 /// * `out`: \[batch, out height, out width, out_channels\], or channels first; f32, f16, bf16, or 8-bit with given
-///   scales (per tensor, per channel, per token). Out height = (height − 1) · stride + dilation · (kernel − 1) + 1 +
+///   scales. Out height = (height − 1) · stride + dilation · (kernel − 1) + 1 +
 ///   output padding − top − bottom: padding cuts lines off, `output_padding` adds some below and to the right.
 ///
 /// Output pixels that are a stride apart meet the same taps and see the image as a convolution of stride 1 with these taps

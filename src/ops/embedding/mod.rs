@@ -8,7 +8,7 @@ mod tests;
 
 use super::{
     Arithmetic, Body, Case, Cost, DescriptorError, Inputs, Kernel, Operation, Outputs, Real,
-    expect::{expect_computed, expect_number},
+    expect::expect_number,
 };
 use crate::{
     arguments,
@@ -24,7 +24,7 @@ use crate::{
 /// * `table`: \[vocabulary, dim\], f32, f16, bf16 or 8-bit at any granularity: per tensor, per row (`PerToken`), per block.
 /// * `residual`: \[indices…, dim\], f32, f16, bf16 or 8-bit at any granularity, if the descriptor has it: position
 ///   embeddings.
-/// * `out`: \[indices…, dim\], f32, f16, bf16, or 8-bit with given scales (per tensor, per channel, per token).
+/// * `out`: \[indices…, dim\], f32, f16, bf16, or 8-bit with given scales.
 /// * `status`: \[1\], u32, written, if the descriptor has it: how many indices are beyond the table.
 ///
 /// An index beyond the table looks up zeros, on every backend, and is told of where there is a place for it: `status`, and
@@ -35,7 +35,7 @@ use crate::{
 /// Error: that of one f32 multiplication where the table is scaled, and of one addition where there is a residual; then the
 /// rounding of `out`. NaN stays NaN.
 ///
-/// Errors: a table, residual or output of integers; block scales of `out`, not computed yet; shapes that cannot be.
+/// Errors: a table, residual or output of integers; shapes that cannot be.
 ///
 /// ```
 /// use quarter::{Context, dtype::Format, ops::*, scale::Granularity, tensor::*};
@@ -153,7 +153,7 @@ impl Operation for Embedding {
 
     fn operands(&self) -> Result<Vec<Operand>, DescriptorError> {
         expect_number(Self::NAME, "table", self.table)?;
-        expect_computed(Self::NAME, "out", self.out)?;
+        expect_number(Self::NAME, "out", self.out)?;
         let read = |role: &'static str, shape: Vec<u32>, e| {
             Operand::read(role, shape, e).map_err(DescriptorError::layout(Self::NAME, role))
         };

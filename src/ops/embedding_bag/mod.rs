@@ -9,7 +9,7 @@ mod tests;
 
 use super::{
     Arithmetic, Body, Case, Cost, DescriptorError, Inputs, Kernel, Operation, Outputs, Real,
-    expect::{expect_computed, expect_number, expect_some, unscaled},
+    expect::{expect_number, expect_some, unscaled},
     real::{larger, spoils},
 };
 use crate::{
@@ -99,7 +99,7 @@ pub enum BagMode {
 ///   or after the last is in no bag. PyTorch's `include_last_offset`.
 /// * `table`: \[vocabulary, dim\], f32, f16, bf16 or 8-bit at any granularity: per tensor, per row (`PerToken`), per block.
 /// * `weights`: as `index`, f32, f16 or bf16, if the descriptor has them: of sums only.
-/// * `out`: \[bags, dim\], f32, f16, bf16, or 8-bit with given scales (per tensor, per channel, per token).
+/// * `out`: \[bags, dim\], f32, f16, bf16, or 8-bit with given scales.
 /// * `status`: \[2\], u32, written, if the descriptor has it: how many places have an index beyond the table, bag by
 ///   bag and modulo 2³², and how many bags have bad offsets.
 ///
@@ -117,7 +117,7 @@ pub enum BagMode {
 /// one division by a mean.
 ///
 /// Errors: an extent of 0; a table or output of integers; weights of integers or codes, or of another mode than sums; a `padding_index` beyond
-/// the table; block scales of `out`, not computed yet; shapes that cannot be.
+/// the table; shapes that cannot be.
 ///
 /// ```
 /// use quarter::{Context, ops::*, tensor::*};
@@ -285,7 +285,7 @@ impl Operation for EmbeddingBag {
         ];
         expect_some(Self::NAME, &extents)?;
         expect_number(Self::NAME, "table", self.table)?;
-        expect_computed(Self::NAME, "out", self.out)?;
+        expect_number(Self::NAME, "out", self.out)?;
         let fail =
             |what, expected: &str, got: String| Err(DescriptorError::new(Self::NAME, what, expected, got));
         if let Some(index) = self.padding_index

@@ -8,8 +8,7 @@ mod tests;
 
 use super::{
     Activation, Arithmetic, Body, Case, Cost, DescriptorError, Inputs, Kernel, Operation, Outputs, Real,
-    binary::spoils,
-    expect::{expect_computed, expect_number},
+    binary::spoils, expect::expect_number,
 };
 use crate::{
     arguments,
@@ -36,7 +35,7 @@ pub enum Halves {
 ///
 /// * `gate` and `up`: `shape`, each f32, f16, bf16 or 8-bit at any granularity, code × scale; or
 /// * `x`: `shape` with twice its last extent, both side by side in every row: one product of a feed-forward block makes it.
-/// * `out`: `shape`, f32, f16, bf16, or 8-bit with given scales (per tensor, per channel, per token).
+/// * `out`: `shape`, f32, f16, bf16, or 8-bit with given scales.
 ///
 /// NaN stays NaN; 0 · Inf is NaN; where a driver takes a number below 2⁻¹²⁶ for zero, that number times Inf may be.
 ///
@@ -44,8 +43,8 @@ pub enum Halves {
 ///
 /// Error: that of the activation, times up, and one f32 multiplication; then the rounding of `out`.
 ///
-/// Errors: integers; an x, where there is one, of more than 2³² − 1 columns; block scales of `out`, not computed yet; shapes
-/// that cannot be.
+/// Errors: integers; an x, where there is one, of more than 2³² − 1 columns; shapes that
+/// cannot be.
 ///
 /// ```
 /// use quarter::{Context, ops::*, tensor::*};
@@ -160,7 +159,7 @@ impl Operation for Gated {
     fn operands(&self) -> Result<Vec<Operand>, DescriptorError> {
         let (first, apart) = if self.halves == Halves::Apart { ("gate", true) } else { ("x", false) };
         expect_number(Self::NAME, first, self.gate)?;
-        expect_computed(Self::NAME, "out", self.out)?;
+        expect_number(Self::NAME, "out", self.out)?;
         let layout = |role| DescriptorError::layout(Self::NAME, role);
         // Before the operands: it is the shape that was given.
         let out = Operand::write("out", self.shape.clone(), self.out).map_err(layout("out"))?;

@@ -7,7 +7,7 @@ use crate::{
         Activation, Case, Data, Orientation, Purpose,
         kinds::{FLEXIBLE, kinds, outs},
     },
-    scale::Granularity::{PerBlock, PerChannel, PerTensor, PerToken},
+    scale::Granularity::{self, Mx, PerBlock, PerChannel, PerTensor, PerToken},
     tensor::{DType, Element},
 };
 
@@ -28,6 +28,7 @@ fn orientations() -> Vec<Case<Gemm>> {
         (e4m3(PerChannel { axis: 1 }), e4m3(PerChannel { axis: 1 })),
         // Odd blocks, so that none ends where a quad or a tile does.
         (blocks(1, 6), blocks(3, 5)),
+        (e4m3(Mx { cols: 6 }), e4m3(Mx { cols: 5 })),
     ];
     for o in Orientation::ALL {
         for (i, (a, b)) in pairs.into_iter().enumerate() {
@@ -49,6 +50,13 @@ fn orientations() -> Vec<Case<Gemm>> {
     }
     let op = Gemm::new(5, 40, 96).a(blocks(1, 32)).b(blocks(1, 32));
     all.push(Case::new("1x32 blocks", Purpose::Smoke, Data::SmallIntegers, op));
+    let op = Gemm::new(5, 12, 70).a(e4m3(Granularity::MX)).b(e4m3(Granularity::MX));
+    all.push(Case::new("mx blocks", Purpose::Smoke, Data::SmallIntegers, op));
+    let mx = e4m3(Granularity::MX);
+    for data in [Data::SmallIntegers, Data::Random, Data::Specials] {
+        let op = Gemm::new(5, 40, 100).a(mx).b(mx).out(mx);
+        all.push(Case::new(format!("mx {data:?}"), Purpose::Edge, data, op));
+    }
     all
 }
 

@@ -18,7 +18,7 @@ pub use orientation::Orientation;
 use super::{
     Activation, Arithmetic, Body, Case, Cost, DescriptorError, Inputs, Kernel, Operation, Outputs, Real,
     TINY,
-    expect::{expect_computed, expect_factor, expect_per_tensor, unscaled},
+    expect::{expect_factor, expect_number, expect_per_tensor, unscaled},
     real::spoils,
 };
 use crate::{
@@ -36,7 +36,7 @@ use batch::Batches;
 ///   is shared.
 /// * `bias`: \[n\], f32, f16 or bf16, if the descriptor has it.
 /// * `residual`: \[batch…, m, n\], f32, f16, bf16 or 8-bit scaled per tensor, if the descriptor has it.
-/// * `out`: \[batch…, m, n\], f32, f16, bf16, or 8-bit with given scales (per tensor, per channel, per token).
+/// * `out`: \[batch…, m, n\], f32, f16, bf16, or 8-bit with given scales.
 ///
 /// Codes stay codes: operands are decoded on the way into registers or panels, sums are f32. Scales that are constant
 /// along k leave the sum and are applied once to each result, in an order that stays within the range of f32 unless
@@ -52,7 +52,7 @@ use batch::Batches;
 ///
 /// Errors: an extent of 0; batches that do not broadcast; an alpha beyond \[2⁻¹⁰⁰, 2¹⁰⁰\] that is not 0; a format whose
 /// products f32 cannot hold ([`Format::is_f32_safe`](crate::dtype::Format::is_f32_safe)); an 8-bit bias; a residual
-/// scaled finer than per tensor; block scales of `out`, not computed yet.
+/// scaled finer than per tensor.
 ///
 /// ```
 /// use quarter::{Context, dtype::Format, scale::Granularity, tensor::*, ops::*};
@@ -303,7 +303,7 @@ impl Operation for Gemm {
         expect_alpha(self.alpha)?;
         expect_factor(Self::NAME, "a", self.a)?;
         expect_factor(Self::NAME, "b", self.b)?;
-        expect_computed(Self::NAME, "out", self.out)?;
+        expect_number(Self::NAME, "out", self.out)?;
         let shape = |batch: &[u32], rows, cols| [batch, &[rows, cols]].concat();
         let (m, n, k) = (self.m, self.n, self.k);
         let a = if self.orientation.a_k_rows() { (k, m) } else { (m, k) };

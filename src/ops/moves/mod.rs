@@ -9,7 +9,7 @@ pub(super) use gpu::{Path, path, values_stage};
 
 use super::DescriptorError;
 use crate::{
-    scale::Granularity::{self, PerBlock, PerChannel, PerTensor, PerToken},
+    scale::Granularity::{self, Mx, PerBlock, PerChannel, PerTensor, PerToken},
     tensor::{Element, Layout, Operand},
 };
 
@@ -126,7 +126,7 @@ pub(super) fn groups(
             let rows = |shape: &'_ [u32]| shape[..shape.len() - 1].to_vec();
             Some((PerToken, Walk::of((&rows(from), 1), (&rows(to), 1), outer)))
         }
-        PerBlock { .. } => None,
+        PerBlock { .. } | Mx { .. } => None,
     }
 }
 

@@ -23,7 +23,7 @@ descriptor! {
     /// * `running_mean`, `running_var`: \[channels\], f32. Read by inference. Training updates them in place: running =
     ///   (1 − momentum) · running + momentum · batch, the variance there the unbiased one, Σ(z − mean)² / (n − 1),
     ///   where what normalises is the biased one, Σ(z − mean)² / n.
-    /// * `out`: as `x`, f32, f16, bf16, or 8-bit with given scales (per tensor, per channel, per token), encoded as
+    /// * `out`: as `x`, f32, f16, bf16, or 8-bit with given scales, encoded as
     ///   code = encode(v × inv_scale), amax and flags kept.
     /// * `saved_mean`, `saved_inv_std`, if the descriptor keeps them: \[channels\], f32, mean and 1 / √(variance + ε)
     ///   of the batch, for a backward pass.

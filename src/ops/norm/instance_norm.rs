@@ -20,7 +20,7 @@ descriptor! {
     /// * `x`: \[samples, …, channels\], f32, f16, bf16 or 8-bit at any granularity. z is x or, where the descriptor has
     ///   a `residual` (of that shape, f32, f16, bf16 or 8-bit scaled per tensor), x + residual in f32.
     /// * `gamma`, `beta`: \[channels\], f32, f16 or bf16, each if the descriptor has it; 1 and 0 without.
-    /// * `out`: as `x`, f32, f16, bf16, or 8-bit with given scales (per tensor, per channel, per token), encoded as
+    /// * `out`: as `x`, f32, f16, bf16, or 8-bit with given scales, encoded as
     ///   code = encode(v × inv_scale), amax and flags kept.
     ///
     /// Sums run over chunks of 32 rows, then in a tree: the same bits every time. The variance is the mean square of

@@ -23,7 +23,7 @@ pub use rms_norm::{RmsNorm, RmsNormArgs};
 
 use super::{
     Activation, DescriptorError,
-    expect::{expect_computed, expect_number, unscaled},
+    expect::{expect_epsilon, expect_number, unscaled},
 };
 use crate::{
     dtype::Overflow,
@@ -162,11 +162,8 @@ impl Norm {
     fn operands(&self, block: (u32, u32), centred: bool) -> Result<Vec<Operand>, DescriptorError> {
         let op = self.op;
         expect_number(op, "x", self.x)?;
-        expect_computed(op, "out", self.out)?;
-        if !(self.epsilon == 0.0 || self.epsilon.is_normal() && self.epsilon > 0.0) {
-            let expected = "0, or a number from 2^-126 to the largest f32";
-            return Err(DescriptorError::new(op, "epsilon", expected, self.epsilon.to_string()));
-        }
+        expect_number(op, "out", self.out)?;
+        expect_epsilon(op, self.epsilon)?;
         let read = |role: &'static str, shape: &[u32], e| {
             Operand::read(role, shape, e).map_err(DescriptorError::layout(op, role))
         };

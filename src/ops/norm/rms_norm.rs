@@ -19,7 +19,7 @@ descriptor! {
     ///   has a `residual` (`shape`, f32, f16, bf16 or 8-bit scaled per tensor), x + residual in f32.
     /// * `gamma`, `beta`: \[cols\], f32, f16 or bf16, each if the descriptor has it; 1 and 0 without. With
     ///   `zero_centred` the factor is 1 + γ.
-    /// * `out`: `shape`, f32, f16, bf16, or 8-bit with given scales (per tensor, per channel, per token), encoded as
+    /// * `out`: `shape`, f32, f16, bf16, or 8-bit with given scales, encoded as
     ///   code = encode(v × inv_scale), amax and flags kept.
     /// * `sum`, if the descriptor has it: z, f32, f16, bf16 or 8-bit scaled per tensor. What is normalised is z before
     ///   it is rounded: add and norm of a pre-norm decoder in one pass.

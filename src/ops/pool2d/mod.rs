@@ -8,8 +8,7 @@ mod tests;
 
 use super::{
     Activation, Arithmetic, Body, Case, Cost, DescriptorError, Inputs, Kernel, Operation, Outputs, Real,
-    expect::{expect_computed, expect_number},
-    real::larger,
+    expect::expect_number, real::larger,
 };
 use crate::{
     arguments,
@@ -34,7 +33,7 @@ pub enum Pooling {
 /// out\[n, y, x, c\] = act(max or mean of x\[n, y · s − p + i · d, x · s − p + j · d, c\] over the window's i and j).
 ///
 /// * `x`: \[n, h, w, c\] (NHWC; [`Permute`](super::Permute) for NCHW), f32, f16, bf16 or 8-bit at any granularity.
-/// * `out`: \[n, h′, w′, c\], f32, f16, bf16 or 8-bit with given scales (per tensor, per channel, per token), amax and
+/// * `out`: \[n, h′, w′, c\], f32, f16, bf16 or 8-bit with given scales, amax and
 ///   flags in its record. h′ = ⌊(h + padding − (kernel − 1) · dilation − 1) / stride⌋ + 1; by `ceil` ⌈ ⌉, less the window
 ///   that would begin beyond image and padding above.
 ///
@@ -44,9 +43,8 @@ pub enum Pooling {
 /// Semantics: `max_pool2d` and `avg_pool2d` of PyTorch, ONNX `MaxPool` and `AveragePool` (opset 19) without indices; the
 /// stride is the kernel unless given, padding is counted only if asked for, and may lie differently on every side.
 ///
-/// Errors: a kernel, stride or dilation of 0; a dilation beyond the image; padding as long as the window or longer, so
-/// that every window has a number; a window longer than image and padding; more than 2²⁴ numbers of a window; integers;
-/// an output with scales per block; shapes that cannot be.
+/// Errors: a kernel, stride or dilation of 0; padding as long as the window or longer, so that every window has a number; a
+/// window longer than image and padding; more than 2²⁴ numbers of a window; integers; shapes that cannot be.
 ///
 /// ```
 /// use quarter::{Context, ops::*, tensor::*};
@@ -305,7 +303,7 @@ impl Operation for Pool2d {
         let fail =
             |what, expected: String, got: String| Err(DescriptorError::new(Self::NAME, what, expected, got));
         expect_number(Self::NAME, "from", self.from)?;
-        expect_computed(Self::NAME, "out", self.out)?;
+        expect_number(Self::NAME, "out", self.out)?;
         let x =
             Operand::read("x", self.shape, self.from).map_err(DescriptorError::layout(Self::NAME, "x"))?;
         for (what, both) in [("kernel", self.kernel), ("stride", self.stride), ("dilation", self.dilation)] {

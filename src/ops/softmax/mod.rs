@@ -9,7 +9,7 @@ mod tests;
 
 use super::{
     Arithmetic, Body, Case, Cost, DescriptorError, Inputs, Kernel, Operation, Outputs, Real,
-    expect::{expect_computed, expect_number, unscaled},
+    expect::{expect_number, unscaled},
     gemm::batch::{self, Batches},
 };
 use crate::{
@@ -38,7 +38,7 @@ pub enum Causal {
 /// * `offset`: \[1\], u32, exactly with [`Causal::Offset`]. Rows are counted along the last axis but one.
 /// * `lengths`: \[shape\[0\]\], u32, if the descriptor has them: how many columns the rows below each index of the
 ///   outermost axis see; more than there are means all.
-/// * `out`: `shape`, f32, f16, bf16, or 8-bit with given scales (per tensor, per channel, per token).
+/// * `out`: `shape`, f32, f16, bf16, or 8-bit with given scales.
 ///
 /// The largest logit is subtracted; logits, sums and quotients are f32. What `causal` or `lengths` hide does not exist:
 /// it is 0 and its NaN does not matter. A row that sees nothing, or nothing but −Inf, is 0. A NaN or +Inf among what is
@@ -52,7 +52,7 @@ pub enum Causal {
 /// power of two, exact.
 ///
 /// Errors: a scale that is zero, subnormal or not finite; a mask that is 8-bit or does not broadcast; `causal` or `lengths`
-/// of a single row; block scales of `out`, not computed yet; shapes that cannot be.
+/// of a single row; shapes that cannot be.
 ///
 /// ```
 /// use quarter::{Context, ops::*, tensor::*};
@@ -213,7 +213,7 @@ impl Operation for Softmax {
 
     fn operands(&self) -> Result<Vec<Operand>, DescriptorError> {
         expect_number(Self::NAME, "x", self.x)?;
-        expect_computed(Self::NAME, "out", self.out)?;
+        expect_number(Self::NAME, "out", self.out)?;
         if !self.scale.is_normal() {
             let expected = "a finite number, neither zero nor subnormal";
             return Err(Self::fail("scale", expected, self.scale.to_string()));

@@ -9,7 +9,7 @@ mod tests;
 
 use super::{
     Arithmetic, Body, Case, Cost, DescriptorError, Inputs, Kernel, Operation, Outputs, Real,
-    expect::{expect_computed, expect_number},
+    expect::expect_number,
 };
 use crate::{
     arguments,
@@ -33,7 +33,7 @@ pub enum Interpolation {
 /// out\[n, y, x, c\] = x at that place of its image, by [`Interpolation`]; h′ and w′ are any, larger or smaller.
 ///
 /// * `x`: \[n, h, w, c\] (NHWC; [`Permute`](super::Permute) for NCHW), f32, f16, bf16 or 8-bit at any granularity.
-/// * `out`: \[n, h′, w′, c\], f32, f16, bf16 or 8-bit with given scales (per tensor, per channel, per token), amax and
+/// * `out`: \[n, h′, w′, c\], f32, f16, bf16 or 8-bit with given scales, amax and
 ///   flags in its record.
 ///
 /// Places are fractions of integers, and so are weights: none is off by what a size is divided by. First along lines, then
@@ -225,7 +225,7 @@ impl Operation for Upsample2d {
 
     fn operands(&self) -> Result<Vec<Operand>, DescriptorError> {
         expect_number(Self::NAME, "from", self.from)?;
-        expect_computed(Self::NAME, "out", self.out)?;
+        expect_number(Self::NAME, "out", self.out)?;
         let layout = |role| DescriptorError::layout(Self::NAME, role);
         let x = Operand::read("x", self.shape, self.from).map_err(layout("x"))?;
         let [n, h, w, c] = self.shape;
