@@ -285,8 +285,9 @@ mod tests {
                 "{a:?}: a bound that cannot fail"
             );
             assert!(a.apply(f32::NAN).is_nan(), "{a:?}");
-            let odd = matches!(a, Activation::None | Activation::Tanh);
-            assert_eq!(a.apply(-0.0).to_bits() == (-0.0f32).to_bits(), odd, "{a:?}");
+            if matches!(a, Activation::None | Activation::Tanh) {
+                assert_eq!(a.apply(-0.0).to_bits(), (-0.0f32).to_bits(), "{a:?}");
+            }
             let top = match a {
                 Activation::Relu6 => 6.0,
                 Activation::Sigmoid | Activation::Tanh => 1.0,
