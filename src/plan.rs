@@ -355,7 +355,7 @@ fn check<'a>(plan: &PlanBody, args: &Slots<'a>) -> Result<Vec<(Slot, Access, &'a
         if t.context != plan.context {
             return Err(Error::WrongContext { what: format!("{}: tensor `{}`", plan.op, o.role) });
         }
-        if t.layout != o.layout {
+        if !t.layout.serves(o) {
             return Err(fail(o.role, o.layout.to_string(), t.layout.to_string()));
         }
         for (part, access) in o.parts() {

@@ -218,6 +218,7 @@ fn descriptors(t: &mut Table, ctx: &Context) {
         Error::Descriptor(..)
     );
     row!(t, ctx.plan_blocking(&Quantize::new([2, 3], f, e5m2, Granularity::MX)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Quantize::new([2, 3], f, e5m2, PerToken).observed()), Error::Descriptor(..));
     row!(t, Quantize::new([], f, e5m2, PerTensor).out(), DescriptorError { .. });
     row!(
         t,
@@ -775,10 +776,12 @@ fn running(t: &mut Table, cpu: &Context) {
     let coded = Layout::new([2, 2], Element::f8(Format::E5M2, PerToken)).unwrap();
     let three = Scales::new(PerToken, &[1.0; 3], 3).unwrap();
     let channels = Scales::new(PerChannel { axis: 0 }, &[1.0; 2], 2).unwrap();
+    let observed = Layout::new([2, 2], Element::F32.observed()).unwrap();
+    let half = Scales::per_tensor(Scale::new(0.5).unwrap());
     t.section(
         "Running and copying",
         "`foreign` is a tensor and `theirs` a bound of another context; `coded` is the layout of a 2 by 2 tensor with one \
-         scale per token, `three` three such scales, `channels` two of another granularity. `fill` is a bound that writes \
+         scale per token, `three` three such scales, `channels` two of another granularity; `observed` is f32 with amax, `half` one scale of 0.5. `fill` is a bound that writes \
          `out`, which another thread is running in the last two calls.",
     );
     row!(t, cpu.run([&theirs]), Error::WrongContext { .. });
@@ -792,6 +795,11 @@ fn running(t: &mut Table, cpu: &Context) {
         t,
         pollster::block_on(cpu.empty_scaled(&coded, &channels)),
         Error::Tensor(TensorError::Scales { .. })
+    );
+    row!(
+        t,
+        pollster::block_on(cpu.empty_scaled(&observed, &half)),
+        Error::Tensor(TensorError::Scale(ScaleError::Observed(..)))
     );
     row!(
         t,

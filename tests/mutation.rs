@@ -256,6 +256,8 @@ const SHADERS: &[(&str, &str, &str, &str)] = &[
     ("quantize", "plain", "select(0u, HAS_NAN, any(lost))", "0u"),
     ("quantize", "plain", "let up = (quotient & 1u) != 0u", "let up = false && (quotient & 1u) != 0u"),
     ("quantize", "plain", "out_raise(NON_FINITE_AMAX);", ""),
+    ("quantize", "plain", "vec4(x_record.z)", "vec4(x_record.x)"),
+    ("unary", "plain", "out_seen_amax = max(out_seen_amax, max_of(magnitude(bits)));", ""),
     ("quantize", "plain", ">= params.up_from", "> params.up_from"),
     ("quantize", "plain", "+ 127 + up, 1, 253)", "+ 127 + up, 0, 253)"),
     ("quantize", "plain", "+ 127 + up, 1, 253)", "+ 127 + up, 1, 3)"),

@@ -81,7 +81,7 @@ fn main(
 
 // Told where there is a place for it.
 fn bad_index() {
-#ifdef OUT_F8
+#ifdef OUT_RECORD
     out_raise(INDEX);
 #endif
 #ifdef STATUS

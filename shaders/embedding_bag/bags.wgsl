@@ -1,7 +1,7 @@
 // What every bag holds: its first place, the place after its last, and how many of them count. Eight lanes to a bag. Bad
 // indices and bad offsets are told of here, where there is a place for it.
 #import lib/grid.wgsl
-#ifdef RECORD
+#ifdef OUT_RECORD
 #import lib/record.wgsl x=out X=OUT at=3
 #endif
 #ifdef STATUS
@@ -77,7 +77,7 @@ fn main(
 }
 
 fn tell(unknown: u32, bad: bool) {
-#ifdef RECORD
+#ifdef OUT_RECORD
     if unknown != 0u || bad {
         out_raise(INDEX);
     }

@@ -10,7 +10,8 @@
 @group(0) @binding($at) var<storage, read_write> $x_values: array<vec4<u32>>;
 
 fn $x_write(row: u32, quad: u32, bits: vec4<u32>) {
-    $x_values[row * params.$x_quads + quad - params.$x_origin] = $x_masked(quad, bits);
+    let v = $x_observe($x_masked(quad, bits));
+    $x_values[row * params.$x_quads + quad - params.$x_origin] = v;
 }
 #endif
 
@@ -18,7 +19,7 @@ fn $x_write(row: u32, quad: u32, bits: vec4<u32>) {
 @group(0) @binding($at) var<storage, read_write> $x_values: array<vec2<u32>>;
 
 fn $x_write(row: u32, quad: u32, bits: vec4<u32>) {
-    $x_values[row * params.$x_quads + quad - params.$x_origin] = join2(f16_encode($x_masked(quad, bits)));
+    $x_values[row * params.$x_quads + quad - params.$x_origin] = join2(f16_encode($x_observe($x_masked(quad, bits))));
 }
 #endif
 
@@ -26,7 +27,7 @@ fn $x_write(row: u32, quad: u32, bits: vec4<u32>) {
 @group(0) @binding($at) var<storage, read_write> $x_values: array<vec2<u32>>;
 
 fn $x_write(row: u32, quad: u32, bits: vec4<u32>) {
-    $x_values[row * params.$x_quads + quad - params.$x_origin] = join2(bf16_encode($x_masked(quad, bits)));
+    $x_values[row * params.$x_quads + quad - params.$x_origin] = join2(bf16_encode($x_observe($x_masked(quad, bits))));
 }
 #endif
 
@@ -35,8 +36,36 @@ fn $x_masked(quad: u32, bits: vec4<u32>) -> vec4<u32> {
     return select(vec4(0u), bits, (vec4(4u * quad) + vec4(0u, 1u, 2u, 3u)) < vec4(params.cols));
 }
 
-#ifdef $X_F8
+#ifdef $X_RECORD
 #import lib/record.wgsl x=$x X=$X at=$record
+var<private> $x_seen_amax: u32;
+var<private> $x_seen_flags: u32;
+var<workgroup> $x_group_amax: atomic<u32>;
+var<workgroup> $x_group_flags: atomic<u32>;
+
+// Once per workgroup, in uniform control flow, after its last write.
+fn $x_finish(lane: u32) {
+    atomicMax(&$x_group_amax, $x_seen_amax);
+    atomicOr(&$x_group_flags, $x_seen_flags);
+    workgroupBarrier();
+    if lane == 0u {
+        atomicMax(&$x_record[2], atomicLoad(&$x_group_amax));
+        $x_raise(atomicLoad(&$x_group_flags));
+    }
+}
+#else
+fn $x_finish(lane: u32) {}
+#endif
+
+// The bits of what is written as it is, seen where there is a record.
+fn $x_observe(bits: vec4<u32>) -> vec4<u32> {
+#ifdef $X_RECORD
+    $x_seen_amax = max($x_seen_amax, max_of(magnitude(bits)));
+#endif
+    return bits;
+}
+
+#ifdef $X_F8
 @group(0) @binding($at) var<storage, read_write> $x_values: array<u32>;
 override $X_SIGN_BIT: u32;
 override $X_MAN_BITS: u32;
@@ -48,11 +77,6 @@ override $X_FNUZ: bool;
 #ifdef $X_UNSIGNED
 override $X_UNDER_CODE: u32;
 #endif
-
-var<private> $x_seen_amax: u32;
-var<private> $x_seen_flags: u32;
-var<workgroup> $x_group_amax: atomic<u32>;
-var<workgroup> $x_group_flags: atomic<u32>;
 
 #ifndef $X_PER_TENSOR
 fn $x_group(row: u32, col: u32) -> u32 {
@@ -111,17 +135,4 @@ fn $x_write(row: u32, quad: u32, bits: vec4<u32>) {
 #endif
     $x_values[row * params.$x_quads + quad - params.$x_origin] = fp8_pack(codes);
 }
-
-// Once per workgroup, in uniform control flow, after its last write.
-fn $x_finish(lane: u32) {
-    atomicMax(&$x_group_amax, $x_seen_amax);
-    atomicOr(&$x_group_flags, $x_seen_flags);
-    workgroupBarrier();
-    if lane == 0u {
-        atomicMax(&$x_record[2], atomicLoad(&$x_group_amax));
-        $x_raise(atomicLoad(&$x_group_flags));
-    }
-}
-#else
-fn $x_finish(lane: u32) {}
 #endif

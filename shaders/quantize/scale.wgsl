@@ -3,6 +3,8 @@
 #import lib/bits.wgsl
 #import lib/grid.wgsl
 #import lib/record.wgsl x=out X=OUT at=1
+#import lib/minifloat.wgsl
+#import lib/scale.wgsl x=x X=X at=2
 
 struct Params { out_groups: u32, max_bits: u32, up_from: u32 }
 @group(0) @binding(0) var<uniform> params: Params;
@@ -75,7 +77,21 @@ fn main(
     }
 #else
     if i < params.out_groups {
+#ifdef X_SCALED
+        // Of numbers before they were rounded to what x holds; rounding keeps their order.
+        let seen = vec4(x_record.z);
+#ifdef X_F16
+        let amax = max_of(magnitude(f16_decode(f16_encode(seen))));
+#else
+#ifdef X_BF16
+        let amax = max_of(magnitude(bf16_encode(seen) << vec4(16u)));
+#else
+        let amax = seen.x;
+#endif
+#endif
+#else
         let amax = atomicLoad(&out_record[out_at(2u, i)]);
+#endif
         if amax >= INFINITY {
             out_raise(NON_FINITE_AMAX);
         }

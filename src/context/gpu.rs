@@ -2,7 +2,7 @@
 
 use super::{Backend, Context};
 use crate::{error::Error, gpu};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, atomic::AtomicU64};
 
 #[derive(Debug)]
 pub(crate) struct Gpu {
@@ -18,6 +18,8 @@ pub(crate) struct Gpu {
     /// A device of our own is polled by us, and tells us when it is lost.
     pub(crate) own: bool,
     lost: Arc<Mutex<Option<String>>>,
+    /// How often the host waited for the device.
+    pub(super) waits: AtomicU64,
 }
 
 impl Gpu {
@@ -42,6 +44,7 @@ impl Gpu {
             name,
             own: true,
             lost,
+            waits: AtomicU64::new(0),
         }
     }
 
@@ -69,6 +72,7 @@ impl Gpu {
             name: gpu::describe(&info),
             own: false,
             lost: Arc::default(),
+            waits: AtomicU64::new(0),
         }
     }
 

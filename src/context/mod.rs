@@ -111,6 +111,16 @@ impl Context {
         }
     }
 
+    /// How often the host has waited for the device so far, by downloads and [`finish`](Self::finish): running, recording and
+    /// whatever finds scales never does. 0 on the CPU backend, and of what a caller's own encoder copies.
+    pub fn waits(&self) -> u64 {
+        match &self.0.backend {
+            #[cfg(feature = "gpu")]
+            Backend::Gpu(g) => g.waits.load(Ordering::Relaxed),
+            Backend::Cpu { .. } => 0,
+        }
+    }
+
     /// What the device can do; `None` on the CPU backend.
     #[cfg(feature = "gpu")]
     pub fn capabilities(&self) -> Option<&crate::gpu::Capabilities> {

@@ -9,6 +9,8 @@ use crate::{
     ops::{KernelInfo, Operation, Refusal},
     plan::{AnyPlan, Bound, Choice, Plan, Planner},
 };
+#[cfg(feature = "gpu")]
+use std::sync::atomic::Ordering;
 
 impl Context {
     /// A planner, for choices beyond [`plan`](Self::plan).
@@ -167,6 +169,7 @@ impl Context {
             #[cfg(feature = "gpu")]
             Backend::Gpu(g) => {
                 g.alive()?;
+                g.waits.fetch_add(1, Ordering::Relaxed);
                 g.explain(gpu::finish(&g.device, &g.queue, g.own || drive).await)
             }
             Backend::Cpu { .. } => Ok(()),

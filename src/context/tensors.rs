@@ -10,6 +10,8 @@ use crate::{
 };
 #[cfg(feature = "gpu")]
 use crate::{gpu, tensor::Buffer};
+#[cfg(feature = "gpu")]
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, RwLock};
 
 /// Every byte of a poisoned tensor: NaN in every format but the FNUZ ones, and an absurd code there.
@@ -130,6 +132,7 @@ impl Context {
             #[cfg(feature = "gpu")]
             Backend::Gpu(g) => {
                 g.alive()?;
+                g.waits.fetch_add(1, Ordering::Relaxed);
                 g.explain(gpu::download(&g.device, &g.queue, &sources(tensor), g.own || drive).await)?
             }
             Backend::Cpu { .. } => {

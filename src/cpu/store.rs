@@ -6,13 +6,16 @@ use crate::{
     scale::{GroupMap, Scales, flags},
     tensor::{DType, Layout, Operand, rows, scales, values},
 };
-use std::ops::Range;
+use std::{
+    ops::Range,
+    sync::atomic::{AtomicU32, Ordering},
+};
 
 /// Numbers that are encoded at once, at most, where rows are short: they stay in the nearest cache.
 const RUN: usize = 4096;
 
-/// Writes the operand `out`, all rows that `fill` makes. Where it is 8-bit, its scales are given, and amax and flags of
-/// its record are kept.
+/// Writes the operand `out`, all rows that `fill` makes. Where it has a record, amax and flags are kept there; the scales of
+/// 8-bit numbers are given.
 ///
 /// # Panics
 /// As [`HostArgs::write`].
@@ -69,14 +72,25 @@ pub(crate) fn write_blocks_raising(
 ) {
     let (layout, cols) = (&out.layout, out.layout.cols() as usize);
     if layout.element().dtype() == DType::F32 && layout.is_dense() {
-        // Made where they stay.
-        return fill_blocks(
-            bytemuck::cast_slice_mut(args.write(values(out.role))),
-            cols,
-            threads,
-            blocks,
-            fill,
-        );
+        // Made where they stay, and seen while they are near.
+        let observed = layout.element().is_observed();
+        let most = AtomicU32::new(0);
+        let numbers = bytemuck::cast_slice_mut(args.write(values(out.role)));
+        fill_blocks(numbers, cols, threads, blocks, |rows, v, room| {
+            fill(rows, v, room);
+            if observed {
+                most.fetch_max(largest(v), Ordering::Relaxed);
+            }
+        });
+        if observed {
+            let record = args.write(scales(out.role));
+            let mut s = layout.scales(record);
+            s.reset();
+            s.see(0, most.into_inner());
+            s.raise(raised);
+            record.copy_from_slice(s.words());
+        }
+        return;
     }
     let mut numbers = vec![0.0; layout.elements() as usize];
     fill_blocks(&mut numbers, cols, threads, blocks, fill);

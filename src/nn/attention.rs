@@ -4,6 +4,7 @@ use super::{Graph, Layer, Linear, Precision, Value};
 use crate::{
     error::Error,
     ops::{Causal, DescriptorError, Gemm, Orientation, Permute, Softmax},
+    tensor::DType,
 };
 
 /// Multi-head attention (A. Vaswani et al., arXiv 1706.03762) of \[batch, tokens, width\], queries, keys and values all of the
@@ -106,7 +107,8 @@ impl MultiHeadAttention {
         let scores = Gemm::new(tokens, tokens, depth).batch(heads).a(g.layout(q)?.element());
         let scores = g.apply(&scores.b(g.layout(k)?.element()), &[("a", q), ("b", k)])?;
         let softmax = Softmax::new(g.layout(scores)?.shape()).scale((f64::from(depth)).sqrt().recip() as f32);
-        let mut softmax = softmax.causal(self.causal);
+        let made = self.precision.made("attention", DType::F32)?;
+        let mut softmax = softmax.causal(self.causal).out(made);
         let mut args = vec![("x", scores)];
         if let Some(mask) = mask {
             let layout = g.layout(mask)?;
@@ -116,7 +118,7 @@ impl MultiHeadAttention {
         let shares = g.apply(&softmax, &args)?;
         let shares = self.precision.activations(g, shares)?;
         let mix = Gemm::new(tokens, depth, tokens).batch(heads).orientation(Orientation::Nn);
-        let mix = mix.a(g.layout(shares)?.element()).b(g.layout(v)?.element());
+        let mix = mix.a(g.layout(shares)?.element()).b(g.layout(v)?.element()).out(made);
         let y = g.apply(&mix, &[("a", shares), ("b", v)])?;
         let back = Permute::new(g.layout(y)?.shape(), g.layout(y)?.element(), [0, 2, 1, 3]);
         let y = g.apply(&back, &[("x", y)])?;

@@ -4,7 +4,7 @@ use super::{Graph, Layer, Precision, Value, norm::Statistics};
 use crate::{
     context::Context,
     error::Error,
-    ops::{self, Activation, DescriptorError, expect_number, unscaled},
+    ops::{self, Activation, DescriptorError, expect_number},
     tensor::{DType, DeviceTensor, HostTensor},
 };
 
@@ -192,15 +192,15 @@ impl Conv2d {
         let Geometry { stride, padding, dilation, groups } = self.geometry;
         let conv = ops::Conv2d::new(images, channels, kernel).stride(stride).padding(padding);
         let conv = conv.dilation(dilation).groups(groups).activation(self.activation);
-        let conv = conv.x(g.layout(x)?.element()).w(self.w.layout().element());
-        let mut conv = conv.out(unscaled("conv2d", "out", self.out)?);
+        let conv = conv.x(g.layout(x)?.element().plain()).w(self.w.layout().element());
+        let mut conv = conv.out(self.precision.made("conv2d", self.out)?);
         let mut args = vec![("x", x), ("w", g.tensor(&self.w))];
         if let Some(bias) = &self.bias {
             conv = conv.bias(bias.layout().element().dtype());
             args.push(("bias", g.tensor(bias)));
         }
         if let Some(residual) = residual {
-            conv = conv.residual(g.layout(residual)?.element());
+            conv = conv.residual(g.layout(residual)?.element().plain());
             args.push(("residual", residual));
         }
         g.apply(&conv, &args)

@@ -44,7 +44,7 @@ impl Embedding {
         let mut args = vec![("index", index), ("table", g.tensor(&self.table))];
         args.extend(residual.map(|r| ("residual", r)));
         let op = match residual {
-            Some(r) => op.residual(g.layout(r)?.element()),
+            Some(r) => op.residual(g.layout(r)?.element().plain()),
             None => op,
         };
         g.apply(&op, &args)

@@ -181,7 +181,7 @@ impl Graph {
         for o in &operands {
             let given = args.iter().find(|(role, _)| *role == o.role).map(|a| a.1);
             let value = match given {
-                Some(v) if *self.at(v) == o.layout => v,
+                Some(v) if self.at(v).serves(o) => v,
                 Some(v) => return Err(fail(o.role, o.layout.to_string(), self.at(v).to_string())),
                 None if o.access == Access::Write => self.add(o.layout.clone(), Source::Made),
                 None => return Err(fail(o.role, o.layout.to_string(), "no tensor".into())),
@@ -252,8 +252,8 @@ impl Graph {
                 }
                 let layout = self.at(root);
                 let o = node.operands.iter().find(|o| o.role == *role).expect("an operand");
-                // Given scales are those of one tensor; what has none, or finds them, may stand where another stood.
-                let reused = (layout.element().scaling().is_none() || o.scales == Access::Write)
+                // Given scales are those of one tensor; what has none but 1, or finds them, may stand where another stood.
+                let reused = (layout.element().format().is_none() || o.scales == Access::Write)
                     .then(|| free.iter().position(|t| t.layout() == layout))
                     .flatten();
                 tensors[root.index] = Some(match reused {

@@ -4,7 +4,7 @@ use super::{Graph, Layer, Precision, Value};
 use crate::{
     context::Context,
     error::Error,
-    ops::{Activation, DescriptorError, Gemm, unscaled},
+    ops::{Activation, DescriptorError, Gemm},
     tensor::{DType, DeviceTensor, HostTensor},
 };
 
@@ -115,8 +115,8 @@ impl Linear {
         let (outer, k) = (&shape[..shape.len() - 1], shape[shape.len() - 1]);
         let n = self.w.layout().shape()[0];
         let x = g.reshape(x, [rows, k])?;
-        let gemm = Gemm::new(rows, n, k).a(g.layout(x)?.element()).b(self.w.layout().element());
-        let mut gemm = gemm.activation(self.activation).out(unscaled("linear", "out", self.out)?);
+        let gemm = Gemm::new(rows, n, k).a(g.layout(x)?.element().plain()).b(self.w.layout().element());
+        let mut gemm = gemm.activation(self.activation).out(self.precision.made("linear", self.out)?);
         let mut args = vec![("a", x), ("b", g.tensor(&self.w))];
         if let Some(bias) = &self.bias {
             gemm = gemm.bias(bias.layout().element().dtype());
@@ -125,7 +125,7 @@ impl Linear {
         if let Some(residual) = residual {
             g.expect_shape("linear", "residual", residual, &[outer, &[n]].concat())?;
             let residual = g.reshape(residual, [rows, n])?;
-            gemm = gemm.residual(g.layout(residual)?.element());
+            gemm = gemm.residual(g.layout(residual)?.element().plain());
             args.push(("residual", residual));
         }
         let y = g.apply(&gemm, &args)?;

@@ -60,7 +60,7 @@ macro_rules! row_norm {
             /// # Errors
             /// As there.
             pub fn record_with(&self, g: &mut Graph, x: Value, residual: Option<Value>) -> Result<Value, Error> {
-                let norm = ops::$name::new(g.layout(x)?.shape()).x(g.layout(x)?.element()).epsilon(self.epsilon);
+                let norm = ops::$name::new(g.layout(x)?.shape()).x(g.layout(x)?.element().plain()).epsilon(self.epsilon);
                 let mut norm = norm.gamma(self.affine.gamma.layout().element().dtype());
                 if let Some(beta) = &self.affine.beta {
                     norm = norm.beta(beta.layout().element().dtype());
@@ -68,7 +68,7 @@ macro_rules! row_norm {
                 let mut args = self.affine.args(g);
                 args.push(("x", x));
                 if let Some(residual) = residual {
-                    norm = norm.residual(g.layout(residual)?.element());
+                    norm = norm.residual(g.layout(residual)?.element().plain());
                     args.push(("residual", residual));
                 }
                 g.apply(&norm, &args)
@@ -184,7 +184,8 @@ impl BatchNorm2d {
 impl Layer for BatchNorm2d {
     fn record(&self, g: &mut Graph, x: Value) -> Result<Value, Error> {
         let dtype = |t: &DeviceTensor| t.layout().element().dtype();
-        let norm = ops::BatchNorm::new(g.layout(x)?.shape()).x(g.layout(x)?.element()).epsilon(self.epsilon);
+        let norm =
+            ops::BatchNorm::new(g.layout(x)?.shape()).x(g.layout(x)?.element().plain()).epsilon(self.epsilon);
         let norm = norm.gamma(dtype(&self.affine.gamma)).activation(self.activation);
         let norm = self.affine.beta.iter().fold(norm, |norm, beta| norm.beta(dtype(beta)));
         let mut args = self.affine.args(g);

@@ -4,9 +4,9 @@ use super::{Graph, Value};
 use crate::{
     dtype::{Format, Overflow},
     error::Error,
-    ops::{Quantize, Scaling, expect_number},
+    ops::{DescriptorError, Quantize, Scaling, expect_number, unscaled},
     scale::{Granularity, Scales},
-    tensor::HostTensor,
+    tensor::{DType, Element, HostTensor},
 };
 
 /// Formats of the operands of products. The standard scheme of *Efficient Post-training Quantization with FP8 Formats* (arXiv
@@ -53,7 +53,17 @@ impl Precision {
         let Some(format) = self.activations.filter(|_| dtype.format().is_none()) else { return Ok(x) };
         let op = Quantize::new(layout.shape(), dtype, format, Granularity::PerTensor);
         // Fresh tensors have scale 1.
-        let scaling = if format == Format::E5M2 { Scaling::Given } else { Scaling::Current };
-        g.apply(&op.scaling(scaling), &[("x", x)])
+        let op = match format {
+            Format::E5M2 => op.scaling(Scaling::Given),
+            _ if layout.element().is_observed() => op.observed(),
+            _ => op,
+        };
+        g.apply(&op, &[("x", x)])
+    }
+
+    /// What a layer makes of kind `out`: observed where the next is likely to quantise it by its amax.
+    pub(super) fn made(self, op: &'static str, out: DType) -> Result<Element, DescriptorError> {
+        let out = unscaled(op, "out", out)?;
+        Ok(if self.activations.is_some_and(|f| f != Format::E5M2) { out.observed() } else { out })
     }
 }

@@ -22,7 +22,7 @@ pub struct StageBuilder {
 }
 
 /// Kinds of element, as defines name them.
-fn kind(dtype: DType) -> &'static str {
+pub(crate) fn kind(dtype: DType) -> &'static str {
     match dtype {
         DType::F32 => "F32",
         DType::F16 => "F16",
@@ -139,7 +139,12 @@ impl StageBuilder {
         let x = role.to_uppercase();
         self.specialization.define(format!("{x}_{}", kind(e.dtype())));
         self = self.bind(bind(at, values(role), Usage::Write));
-        let Some(f) = e.format() else { return self };
+        let Some(f) = e.format() else {
+            if !e.is_observed() {
+                return self;
+            }
+            return self.record(role, record, e);
+        };
         let over = match overflow {
             Overflow::Saturate => f.max_code(),
             Overflow::Strict if f.has_nan() => f.infinity_code().unwrap_or(f.nan_code()),
@@ -168,6 +173,7 @@ impl StageBuilder {
     #[must_use]
     pub fn record(mut self, role: &'static str, at: u32, e: Element) -> Self {
         let x = role.to_uppercase();
+        self.specialization.define(format!("{x}_RECORD"));
         match e.scaling() {
             Some(Granularity::PerTensor) => self.specialization.define(format!("{x}_PER_TENSOR")),
             Some(Granularity::Mx { .. }) => self.specialization.define(format!("{x}_MX")),
@@ -267,7 +273,7 @@ pub const LINEAR: u32 = 256;
 
 /// Bytes of workgroup memory that `lib/output.wgsl` takes.
 pub fn output_shared(e: Element) -> u32 {
-    if e.format().is_some() { 8 } else { 0 }
+    if e.scaling().is_some() { 8 } else { 0 }
 }
 
 /// How the scales of an operand that is read lie, for the parameters of a shader: `in_groups!("x", &layout)`.

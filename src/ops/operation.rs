@@ -288,7 +288,7 @@ impl Inputs {
 
     /// Real numbers, code × scale: what one multiplication makes of them.
     pub fn real(&self, role: &str) -> Vec<Real> {
-        let scaled = self.tensor(role).scales().is_some();
+        let scaled = self.tensor(role).layout().element().format().is_some();
         let pairs = self.codes(role).into_iter().zip(self.scales(role));
         let real = |(c, s): (f64, f64)| if scaled { Real::exact(c) * Real::exact(s) } else { Real::exact(c) };
         pairs.map(real).collect()

@@ -9,7 +9,7 @@ use crate::{
     cpu::{self, HostArgs, Threads},
     dtype::{self, Format, Overflow, Philox, PowerRounding},
     scale::{Granularity, ScaleRule, Scales},
-    tensor::{DType, Element, Layout, Operand, scales, values},
+    tensor::{DType, Element, Layout, Operand, rows, scales, values},
 };
 #[cfg(feature = "gpu")]
 use crate::{
@@ -46,7 +46,8 @@ pub enum Rounding {
 
 /// out = encode(x · inv_scale), with amax and flags in the record of `out`.
 ///
-/// * `x`: `shape`, f32, f16 or bf16.
+/// * `x`: `shape`, f32, f16 or bf16; with [`observed`](Self::observed) amax comes from its record, where the kernel that wrote it
+///   left it, and `x` is read once. Bits are the same.
 /// * `seed`, exactly when `rounding` is [`Rounding::Stochastic`]: \[4\], u32, the words of
 ///   [`Philox`](crate::dtype::Philox). It changes from step to step, so it is data.
 /// * `out`: `shape`, `format` at `granularity`, any of them.
@@ -60,7 +61,7 @@ pub enum Rounding {
 /// Source: the quantisation of *Efficient Post-training Quantization with FP8 Formats* (arXiv 2309.14592), its
 /// multiplier inverted: real = code × scale. MX blocks: *OCP Microscaling Formats (MX) Specification* 1.0.
 ///
-/// Errors: an 8-bit `from`; current scaling of MX blocks by a rule that does not give powers of two; stochastic rounding to a format that is not
+/// Errors: an 8-bit `from`; `observed` with other scales than current ones per tensor; current scaling of MX blocks by a rule that does not give powers of two; stochastic rounding to a format that is not
 /// [f32-safe](Format::is_f32_safe), whose smallest steps f32 arithmetic may flush; shapes that cannot be.
 ///
 /// ```
@@ -92,6 +93,8 @@ pub struct Quantize {
     pub overflow: Overflow,
     /// How numbers become codes.
     pub rounding: Rounding,
+    /// Whether amax is taken from the record of `x` ([`Element::observed`]).
+    pub observed: bool,
 }
 
 arguments! {
@@ -119,6 +122,7 @@ impl Quantize {
             rule: ScaleRule::Amax,
             overflow: Overflow::Saturate,
             rounding: Rounding::NearestEven,
+            observed: false,
         }
     }
 
@@ -144,6 +148,12 @@ impl Quantize {
     #[must_use]
     pub fn rounding(self, rounding: Rounding) -> Self {
         Self { rounding, ..self }
+    }
+
+    /// amax is in the record of `x`: for current scaling per tensor.
+    #[must_use]
+    pub fn observed(self) -> Self {
+        Self { observed: true, ..self }
     }
 
     /// Layout of the output.
@@ -181,7 +191,15 @@ impl Operation for Quantize {
                 format!("{:?}", self.rule),
             ));
         }
-        let from = unscaled(Self::NAME, "from", self.from)?;
+        let mut from = unscaled(Self::NAME, "from", self.from)?;
+        if self.observed {
+            if self.scaling != Scaling::Current || self.granularity != Granularity::PerTensor {
+                let expected = "only with current scaling per tensor";
+                let got = format!("{:?} scales {}", self.scaling, self.granularity);
+                return Err(DescriptorError::new(Self::NAME, "observed", expected, got));
+            }
+            from = from.observed();
+        }
         let x =
             Operand::read("x", self.shape.clone(), from).map_err(DescriptorError::layout(Self::NAME, "x"))?;
         let out = Operand::write("out", self.shape.clone(), to)
@@ -212,7 +230,7 @@ impl Operation for Quantize {
     fn cost(&self) -> Cost {
         let n = self.shape.iter().fold(1u64, |n, &d| n.saturating_mul(d.into()));
         // Current scaling must know amax before it writes: it reads twice.
-        let reads = if self.scaling == Scaling::Current { 2 } else { 1 };
+        let reads = if self.scaling == Scaling::Current && !self.observed { 2 } else { 1 };
         Cost { flops: n, bytes: n.saturating_mul(reads * u64::from(self.from.bytes()) + 1) }
     }
 
@@ -278,6 +296,13 @@ impl Operation for Quantize {
                 ));
             }
         }
+        for (i, f) in Format::ALL.into_iter().chain(super::kinds::FLEXIBLE).enumerate() {
+            let from = [DType::F32, DType::F16, DType::Bf16][i % 3];
+            for data in [Data::Random, Data::SmallIntegers, Data::Specials] {
+                let op = Quantize { format: f, from, ..q(&[5, 37], PerTensor) }.observed();
+                all.push(Case::new(format!("{f} observed {from} {data:?}"), Purpose::Smoke, data, op));
+            }
+        }
         let powers = [PowerRounding::Floor, PowerRounding::Ceil, PowerRounding::Even].map(ScaleRule::Power);
         for f in Format::ALL.into_iter().chain(super::kinds::FLEXIBLE) {
             for rule in powers {
@@ -333,6 +358,8 @@ impl Operation for Quantize {
             ));
             let op = op.scaling(Scaling::Given);
             all.push(Case::new(format!("{name} given 4096x4096"), Purpose::Bench, Data::Random, op.clone()));
+            let seen = Quantize { from, ..q(&[4096, 4096], PerTensor) }.observed();
+            all.push(Case::new(format!("{name} observed 4096x4096"), Purpose::Bench, Data::Random, seen));
             let mx = Quantize { from, ..q(&[4096, 4096], Granularity::MX) }
                 .rule(ScaleRule::Power(PowerRounding::Floor));
             all.push(Case::new(format!("{name} mx 4096x4096"), Purpose::Bench, Data::Random, mx));
@@ -349,8 +376,10 @@ fn schedule(o: &Quantize, _: &Tuning, caps: &Capabilities) -> Schedule {
     let mut stages = vec![binding::reset(&out, caps)];
     let mut workspace = vec![];
     if o.scaling == Scaling::Current {
-        stages.extend(reduce::amax(&x, &out, Slot::Workspace(0), caps));
-        stages.push(derive(&out, o.format, o.rule, caps));
+        if !o.observed {
+            stages.extend(reduce::amax(&x, &out, Slot::Workspace(0), caps));
+        }
+        stages.push(derive(o, &x, &out, caps));
         if let Granularity::Mx { .. } = o.granularity {
             workspace.push(4 * out.groups().next_multiple_of(4));
         }
@@ -381,15 +410,18 @@ fn layouts(o: &Quantize) -> (Layout, Layout) {
 
 /// Every group's scale from its amax.
 #[cfg(feature = "gpu")]
-fn derive(out: &Layout, format: Format, rule: ScaleRule, caps: &Capabilities) -> Stage {
-    let max = format.max().to_bits();
+fn derive(o: &Quantize, x: &Layout, out: &Layout, caps: &Capabilities) -> Stage {
+    let max = o.format.max().to_bits();
     let mut stage = StageBuilder::new(shader!("quantize/scale.wgsl")).record("out", 1, out.element());
     let mut up_from = 0;
-    if let ScaleRule::Power(rounding) = rule {
+    if let ScaleRule::Power(rounding) = o.rule {
         stage = stage.define("POWERS");
-        up_from = F8E8M0FNU::up_from(format, rounding);
+        up_from = F8E8M0FNU::up_from(o.format, rounding);
     }
     let params = Params::new(&[("out_groups", out.groups() as u32), ("max_bits", max), ("up_from", up_from)]);
+    if o.observed {
+        stage = stage.define(&format!("X_{}", binding::kind(o.from))).scale("x", 2, x.element());
+    }
     let mut items = out.groups();
     if let Some(Granularity::Mx { .. }) = out.element().scaling() {
         stage = stage.bind(bind(2, Slot::Workspace(0), Usage::Read));
@@ -407,7 +439,23 @@ fn run(o: &Quantize, args: &mut HostArgs<'_>, threads: Threads) {
     s.reset();
     let numbers = cpu::Stored { layout: &x, words };
     let mut maxima = Scales::unit(o.granularity.in_f32(), s.groups());
-    cpu::amax((x.rows() as usize, x.cols() as usize), map, &mut maxima, threads, &numbers);
+    if o.observed {
+        // As it is after rounding, which keeps the order.
+        let amax = f32::from_bits(x.scales(args.read(scales("x"))).record().amax_bits);
+        let mut word = [0];
+        rows::encode(o.from, Overflow::Saturate, &[amax], &mut word);
+        let mut stored = [0.0];
+        rows::decode(
+            &Layout::new([1], x.element().plain()).expect("one number"),
+            &[word[0], 0, 0, 0],
+            0,
+            0,
+            &mut stored,
+        );
+        maxima.see(0, cpu::magnitude(stored[0]));
+    } else {
+        cpu::amax((x.rows() as usize, x.cols() as usize), map, &mut maxima, threads, &numbers);
+    }
     s.join(&maxima);
     if o.scaling == Scaling::Current {
         s.derive_from(&maxima, o.rule, o.format).expect("validated");

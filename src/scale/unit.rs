@@ -25,6 +25,9 @@ pub enum ScaleError {
         /// The granularity asked for.
         granularity: super::Granularity,
     },
+    /// Plain numbers are not scaled.
+    #[error("scale: expected 1, of numbers that are not 8-bit, got {0}")]
+    Observed(f32),
     /// As many scales as the granularity has groups are needed.
     #[error("scales: expected {expected} for {granularity}, got {got}")]
     Count {

@@ -73,12 +73,32 @@ impl Element {
         Self { dtype: DType::F8(format), scaling: Some(granularity) }
     }
 
+    /// The same, for f32, f16 and bf16 with a record beside the values ([`crate::scale::Record`], scale 1) in which kernels
+    /// that write keep amax and flags, as they do for 8-bit numbers: what quantises the tensor by its own amax need not read
+    /// it twice. Other elements stay as they are.
+    pub const fn observed(self) -> Self {
+        match self.dtype {
+            DType::F32 | DType::F16 | DType::Bf16 => Self { scaling: Some(Granularity::PerTensor), ..self },
+            DType::U32 | DType::F8(_) => self,
+        }
+    }
+
+    /// Whether it is f32, f16 or bf16 with a record.
+    pub const fn is_observed(self) -> bool {
+        self.format().is_none() && self.scaling.is_some()
+    }
+
+    /// The same without a record, where it is [`observed`](Self::observed): what reads the values has no need of it.
+    pub const fn plain(self) -> Self {
+        if self.is_observed() { Self { scaling: None, ..self } } else { self }
+    }
+
     /// How the number is stored.
     pub const fn dtype(self) -> DType {
         self.dtype
     }
 
-    /// How it is scaled.
+    /// How it is scaled; per tensor, by 1, where it is observed.
     pub const fn scaling(self) -> Option<Granularity> {
         self.scaling
     }
@@ -92,6 +112,7 @@ impl Element {
 impl fmt::Display for Element {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.scaling {
+            Some(_) if self.is_observed() => write!(f, "{} with amax", self.dtype),
             Some(g) => write!(f, "{} scaled {g}", self.dtype),
             None => self.dtype.fmt(f),
         }

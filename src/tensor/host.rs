@@ -191,6 +191,19 @@ impl HostTensor {
         self.layout.with(Element::f8(format, granularity))
     }
 
+    /// The same tensor with a record in which its amax is ([`Element::observed`]); 8-bit tensors and integers stay as they are.
+    #[must_use]
+    pub fn observed(&self) -> Self {
+        let element = self.layout.element();
+        if element == element.observed() {
+            return self.clone();
+        }
+        let layout = self.layout.with(element.observed()).expect("the same shape");
+        let mut scales = Scales::unit(Granularity::PerTensor, 1);
+        self.scan(&mut scales);
+        Self { layout, words: self.words.clone(), scales: Some(scales) }
+    }
+
     /// amax of every group.
     fn scan(&self, scales: &mut Scales) {
         let map = scales.granularity().map(self.layout.shape());

@@ -270,11 +270,22 @@ impl Layout {
         Scales::from_words(granularity, self.groups() as usize, words.to_vec())
     }
 
+    /// Whether such a tensor is what an operand asks for; where it is only read, a record beside plain numbers does no harm.
+    pub(crate) fn serves(&self, o: &super::Operand) -> bool {
+        *self == o.layout
+            || (o.access == super::Access::Read
+                && self.shape == o.layout.shape
+                && self.element.plain() == o.layout.element)
+    }
+
     pub(crate) fn expect_scales(&self, scales: &Scales) -> Result<(), TensorError> {
         let granularity = scales.granularity();
         let (expected, got) = (self.groups() as usize, scales.groups());
         if self.element.scaling() != Some(granularity) {
             return Err(TensorError::Scales { expected: self.element, got: granularity });
+        }
+        if self.element.is_observed() && scales.scale_of(0) != 1.0 {
+            return Err(ScaleError::Observed(scales.scale_of(0)).into());
         }
         if got == expected { Ok(()) } else { Err(ScaleError::Count { expected, got, granularity }.into()) }
     }

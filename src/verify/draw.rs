@@ -75,7 +75,8 @@ pub fn draw(o: &Operand, data: Data, seed: u64) -> HostTensor {
             HostTensor::from_f32_as(dtype, &x, shape)
         }
     };
-    tensor.unwrap_or_else(|e| panic!("internal: operand `{}`: {e}", o.role))
+    let tensor = tensor.unwrap_or_else(|e| panic!("internal: operand `{}`: {e}", o.role));
+    if o.layout.element().is_observed() { tensor.observed() } else { tensor }
 }
 
 /// The same with amax in its record, as after a kernel that wrote it.

@@ -79,7 +79,7 @@ fn bags(o: &EmbeddingBag, l: &Layouts, caps: &Capabilities) -> Stage {
         stage = stage.define("OFFSETS").bind(bind(2, values("offsets"), Usage::Read));
     }
     if out.element().scaling().is_some() {
-        stage = stage.define("RECORD").record("out", 3, out.element());
+        stage = stage.record("out", 3, out.element());
     }
     if o.status {
         stage = stage.define("STATUS").bind(bind(4, values("status"), Usage::ReadWrite));
