@@ -24,8 +24,8 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Scaling {
-    /// From the tensor itself: scale = amax / max, or a power of two by [`Quantize::rule`], found and used on the device with no round trip to the host. What
-    /// recipes call current or dynamic scaling.
+    /// From the tensor itself: scale = amax / max, or a power of two by [`Quantize::rule`], found and used on the device with
+    /// no round trip to the host. What recipes call current or dynamic scaling.
     #[default]
     Current,
     /// Given with the output tensor: static and delayed scaling. amax is recorded for whoever delays.
@@ -61,7 +61,8 @@ pub enum Rounding {
 /// Source: the quantisation of *Efficient Post-training Quantization with FP8 Formats* (arXiv 2309.14592), its
 /// multiplier inverted: real = code × scale. MX blocks: *OCP Microscaling Formats (MX) Specification* 1.0.
 ///
-/// Errors: an 8-bit `from`; `observed` with other scales than current ones per tensor; current scaling of MX blocks by a rule that does not give powers of two; stochastic rounding to a format that is not
+/// Errors: an 8-bit `from`; `observed` with other scales than current ones per tensor; current scaling of MX blocks by a rule
+/// that does not give powers of two; stochastic rounding to a format that is not
 /// [f32-safe](Format::is_f32_safe), whose smallest steps f32 arithmetic may flush; shapes that cannot be.
 ///
 /// ```
