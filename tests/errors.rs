@@ -183,7 +183,7 @@ fn descriptors(t: &mut Table, ctx: &Context) {
     t.section(
         "Descriptors",
         "`ctx` is any context, `f` is `DType::F32`, `block` is `PerBlock { rows: 1, cols: 32 }`, `empty` one of 0 columns, `far` a format of bias 67, \
-         `norm` is `LayerNorm::new([2, 3])`, `softmax()` is `Softmax::new([2, 3, 4])`, `rope()` is \
+         `norm` is `LayerNorm::new([2, 3])`, `delayed(e)` is `DelayedScale::new([2, 3], e)`, `softmax()` is `Softmax::new([2, 3, 4])`, `rope()` is \
          `Rope::new([2, 3, 4], 1)`, `embedding()` \
          `Embedding::new([2, 3], 7, 4)`, `add(a, b)` a `Binary` of these shapes, `gated(shape)` a SwiGLU, `x` \
          `Slice::new([2, 3], Element::F32)`, `rows` and `more` f32 of \\[2, 3\\] and \\[4, 3\\], `pool` \
@@ -236,6 +236,13 @@ fn descriptors(t: &mut Table, ctx: &Context) {
         Error::Descriptor(..)
     );
     row!(t, ctx.plan_blocking(&Reduce::amax([6], Element::F32, empty)), Error::Descriptor(..));
+    let delayed = |e| DelayedScale::new([2, 3], e);
+    row!(t, ctx.plan_blocking(&delayed(Element::F32)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&delayed(Element::F32.observed())), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&delayed(f8(Granularity::MX))), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&delayed(f8(PerTensor)).length(0)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&delayed(f8(PerTensor)).margin(127)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&delayed(f8(PerChannel { axis: 2 }))), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&Permute::new([2, 3], Element::F32, [0, 0])), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&Permute::new([2, 3], Element::F32, [0, 1, 2])), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&Permute::new([2, 0], Element::F32, [1, 0])), Error::Descriptor(..));

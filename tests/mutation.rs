@@ -301,6 +301,23 @@ const SHADERS: &[(&str, &str, &str, &str)] = &[
     ("reduce", "plain", "out[i] = 0u;", ""),
     ("reduce", "plain", "if g.x == g.w {", "if g.x == g.x {"),
     ("reduce", "plain", "* params.out_col_groups + col;", "+ col;"),
+    // Maxima of steps before: one taken for another, one kept that is not finite, a margin forgotten, the oldest first.
+    ("delayed_scale", "plain", "max(i, 1u) - 1u, enters", "i, enters"),
+    ("delayed_scale", "plain", "if enters && i == 0u {", "if i == 0u {"),
+    ("delayed_scale", "plain", "let enters = here && amax < INFINITY;", "let enters = here;"),
+    ("delayed_scale", "plain", "most + (params.margin << 23u)", "most"),
+    ("delayed_scale", "plain", ", LARGEST_FINITE)", ", 0xffffffffu)"),
+    ("delayed_scale", "plain", "i == 0u && m < INFINITY", "m < INFINITY"),
+    ("delayed_scale", "plain", "let counts = m < INFINITY;", "let counts = true;"),
+    ("delayed_scale", "plain", "for (var c = chunks; c > 0u; c--) {", "for (var c = chunks; c > 1u; c--) {"),
+    (
+        "delayed_scale",
+        "plain",
+        "let m = seen & MAGNITUDE;",
+        "let m = select(seen & MAGNITUDE, 0u, i >= WORKGROUP);",
+    ),
+    ("delayed_scale", "plain", "old * params.pitch + g", "old * params.pitch"),
+    ("delayed_scale", "plain", "&& most >= SMALLEST_NORMAL", ""),
     // Elements moved: an axis forgotten, a step of the neighbour, padding, half a word, a scale of the neighbour.
     ("permute", "plain", "rest * params.x_4", "rest * params.x_3"),
     ("permute", "plain", "at += rest % params.extent_1 * params.out_1;", ""),

@@ -66,38 +66,3 @@ fn one_reading_gives_the_bits_of_two() {
         }
     }
 }
-
-/// Scales are found and used on the device: steps upon steps, and the host has not waited once.
-#[cfg(feature = "gpu")]
-#[test]
-fn current_scaling_never_waits() {
-    use quarter::nn::{Layer, Linear, Precision, Sequential};
-    let ctx = common::gpu();
-    let weights = |seed: usize| {
-        let w: Vec<f32> = (0..32 * 32).map(|i| ((i * seed % 97) as f32 - 48.0) * 0.01).collect();
-        HostTensor::from_f32(&w, [32, 32]).unwrap()
-    };
-    let layer = |seed| {
-        let linear = Linear::builder(&weights(seed)).precision(Precision::of(Format::E4M3FN));
-        pollster::block_on(linear.activation(Activation::Gelu).build(&ctx)).unwrap()
-    };
-    let network = Sequential::new().then(layer(7)).then(layer(11)).then(layer(13));
-    let mut g = Graph::new();
-    let x = g.input(&Layout::new([16, 32], Element::F32).unwrap());
-    let y = network.record(&mut g, x).unwrap();
-    let model = pollster::block_on(g.compile(&ctx, &[y])).unwrap();
-    let x = |step: usize| {
-        let x: Vec<f32> = (0..16 * 32).map(|i| ((i * 31 + step) % 61) as f32 * 0.1 - 3.0).collect();
-        HostTensor::from_f32(&x, [16, 32]).unwrap()
-    };
-    let before = ctx.waits();
-    for step in 0..100 {
-        ctx.write(&model.inputs()[0], &x(step)).unwrap();
-        model.run().unwrap();
-    }
-    assert_eq!(ctx.waits(), before);
-    let last = ctx.download_blocking(&model.outputs()[0]).unwrap();
-    assert_eq!(ctx.waits(), before + 1);
-    // The same step on its own.
-    assert_eq!(pollster::block_on(model.call(&[&x(99)])).unwrap(), [last]);
-}

@@ -11,6 +11,7 @@ mod concat;
 mod conv1d;
 mod conv2d;
 mod conv_transpose2d;
+mod delayed_scale;
 mod dequantize;
 mod embedding;
 mod embedding_bag;
@@ -41,6 +42,7 @@ pub use concat::{Concat, ConcatArgs};
 pub use conv_transpose2d::{ConvTranspose2d, ConvTranspose2dArgs};
 pub use conv1d::{Conv1d, Conv1dArgs, Sequences};
 pub use conv2d::{Conv2d, Conv2dArgs, Images};
+pub use delayed_scale::{AmaxOf, DelayedScale, DelayedScaleArgs};
 pub use dequantize::{Dequantize, DequantizeArgs};
 pub use embedding::{Embedding, EmbeddingArgs};
 pub use embedding_bag::{BagMode, Bags, EmbeddingBag, EmbeddingBagArgs};
@@ -73,6 +75,7 @@ pub static OPERATIONS: &[Entry] = &[
     entry::<Quantize>(),
     entry::<Dequantize>(),
     entry::<Reduce>(),
+    entry::<DelayedScale>(),
     entry::<Gemm>(),
     entry::<Conv2d>(),
     entry::<Conv1d>(),

@@ -214,7 +214,8 @@ impl Scales {
         Ok(s)
     }
 
-    fn try_set(&mut self, group: usize, s: Scale) -> Result<(), ScaleError> {
+    /// Gives a group another scale.
+    pub(crate) fn try_set(&mut self, group: usize, s: Scale) -> Result<(), ScaleError> {
         if let Granularity::Mx { .. } = self.granularity {
             let (at, shift) = (self.at(0, group), 8 * (group % 4));
             let code = F8E8M0FNU::try_from(s)?.to_bits();

@@ -72,6 +72,7 @@ pub static LIBRARY: &[Shader] = &[
     shader!("gemm/sides.wgsl"),
     shader!("lib/activation.wgsl"),
     shader!("lib/bits.wgsl"),
+    shader!("lib/derive.wgsl"),
     shader!("lib/flags.wgsl"),
     shader!("lib/fp8.wgsl"),
     shader!("lib/grid.wgsl"),

@@ -139,6 +139,26 @@ impl Operand {
         Ok(Self { access: Access::Write, scales: Access::ReadWrite, ..Self::read(role, shape, e)? })
     }
 
+    /// An operand whose values are updated, all of them or some.
+    ///
+    /// # Errors
+    /// As [`Layout::new`].
+    pub fn update(role: &'static str, shape: impl Into<Vec<u32>>, e: Element) -> Result<Self, TensorError> {
+        Ok(Self { access: Access::ReadWrite, ..Self::write(role, shape, e)? })
+    }
+
+    /// One that is read, its scales set anew by the operation; amax, flags and codes stay. The reference gives the scale of
+    /// every group.
+    #[must_use]
+    pub fn rescaled(self) -> Self {
+        Self { scales: Access::ReadWrite, ..self }
+    }
+
+    /// Whether nothing but its scales is set.
+    pub(crate) fn is_rescaled(&self) -> bool {
+        self.access == Access::Read && self.scales == Access::ReadWrite
+    }
+
     /// The same, its scales found by the operation too, from amax by this rule.
     #[must_use]
     pub fn finds_scales(self, rule: ScaleRule) -> Self {

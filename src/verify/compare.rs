@@ -5,7 +5,7 @@ use crate::{
     cpu,
     dtype::{Format, Philox},
     ops::{Data, Real, TINY},
-    scale::{Granularity, Scales, flags},
+    scale::{Granularity, Scale, Scales, flags},
     tensor::{Access, DType, HostTensor, Operand},
 };
 use half::{bf16, f16};
@@ -197,6 +197,26 @@ impl Comparison {
             if of(got, g) != of(want, group) {
                 let what = format!("`{}` inv_scale and amax of group {g}", o.role);
                 self.fail(what, format!("{:x?}", of(got, g)), format!("{:x?}", of(want, group)));
+            }
+        }
+    }
+
+    /// One tensor of which nothing but the scales is set, to these.
+    pub(super) fn rescaled(&mut self, o: &Operand, given: &HostTensor, got: &HostTensor, scales: &[Real]) {
+        let role = o.role;
+        let (Some(was), Some(is)) = (given.scales(), got.scales()) else { return };
+        self.elements += scales.len();
+        if got.words() != given.words() {
+            self.fail(format!("`{role}` codes"), "others", "those that were there");
+        }
+        let mut want = was.clone();
+        for (g, scale) in scales.iter().enumerate() {
+            want.try_set(g, Scale::new(scale.value as f32).expect("a scale")).expect("an f32 scale");
+        }
+        for (i, (got, want)) in is.words().iter().zip(want.words()).enumerate() {
+            if got != want {
+                let numbers = [got, want].map(|w| f32::from_bits(*w));
+                self.fail(format!("`{role}` word {i} of the scales"), numbers[0], numbers[1]);
             }
         }
     }

@@ -57,7 +57,7 @@ impl<'c> Run<'c> {
             let tensor = draw(o, case.data, seed);
             // A record that goes along must say something.
             let moved = operands.iter().any(|to| to.moved == Some(o.role));
-            (o.role, if moved { seen(tensor) } else { tensor })
+            (o.role, if moved || o.is_rescaled() { seen(tensor) } else { tensor })
         };
         let tensors = operands.iter().zip(1..).map(draw).collect();
         Ok(Self { case, operands, tensors, truth: vec![] })
@@ -93,6 +93,9 @@ impl<'c> Run<'c> {
             if let Some(from) = self.operands[o].moved {
                 let [was, is] = [&self.tensors, &tensors].map(|t| compare::elements(of(t, from), truth));
                 return was == is;
+            }
+            if self.operands[o].is_rescaled() {
+                return truth == mutated;
             }
             let stored = |n: &[Real]| compare::stored(&self.operands[o], &self.tensors[o].1, n);
             stored(mutated).into_iter().zip(stored(truth)).all(same)
@@ -144,7 +147,7 @@ impl<'c> Run<'c> {
             .map_or(Arithmetic::F32, |k| k.arithmetic);
         let mut got = vec![];
         for (o, (role, t)) in self.operands.iter().zip(&device) {
-            if o.access != Access::Read {
+            if o.access != Access::Read || o.is_rescaled() {
                 got.push((*role, ctx.fetch(t, true).await?));
             }
         }
@@ -158,6 +161,10 @@ impl<'c> Run<'c> {
             let expected = truth.0.iter().find(|t| t.0 == *role);
             let expected =
                 expected.unwrap_or_else(|| panic!("internal: the reference does not give `{role}`"));
+            if o.is_rescaled() {
+                out.rescaled(o, given, got, &expected.1);
+                continue;
+            }
             if let Some(from) = o.moved {
                 out.moved(o, of(&tensors, from), got, &expected.1);
                 continue;

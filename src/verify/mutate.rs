@@ -40,7 +40,7 @@ pub(super) type Edit = Box<dyn Fn(&str) -> String + Send + Sync>;
 pub fn mutations(operands: &[Operand]) -> Vec<Mutation> {
     use Mutation::{DropFirst, DropLast, HalveScale, OneOff, RepeatRow, ShiftScales, SkipTail, SwapTwo};
     let all = [DropLast, DropFirst, SwapTwo, SkipTail, RepeatRow, OneOff, ShiftScales, HalveScale];
-    let read = operands.iter().filter(|o| o.access == Access::Read);
+    let read = operands.iter().filter(|o| o.access != Access::Write);
     read.flat_map(|o| all.map(|m| m(o.role))).collect()
 }
 
