@@ -12,6 +12,9 @@ use crate::{
 /// Formats of the operands of products. The standard scheme of *Efficient Post-training Quantization with FP8 Formats* (arXiv
 /// 2309.14592): weights scaled per output channel by their maximum, activations per tensor by the maximum of the live tensor;
 /// E5M2 is cast, scale 1.
+///
+/// Where activations are quantised by the maximum of the live tensor, layers make [`observed`](Element::observed) ones: f32, f16 or
+/// bf16 with that maximum beside them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Precision {
     /// Of weights; `None`: f32.
