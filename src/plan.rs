@@ -331,22 +331,32 @@ impl AnyPlan {
     }
 }
 
+/// Every role must be that of an operand, and be given once: one `thing`.
+pub(crate) fn expect_roles(
+    op: &'static str,
+    operands: &[Operand],
+    roles: &[&'static str],
+    thing: &str,
+) -> Result<(), Error> {
+    let fail =
+        |role, expected: String, got: &str| Err(Error::Argument { op, role, expected, got: got.into() });
+    for (i, role) in roles.iter().enumerate() {
+        if !operands.iter().any(|o| o.role == *role) {
+            let all: Vec<_> = operands.iter().map(|o| o.role).collect();
+            return fail(role, format!("only the operands of the descriptor, {all:?}"), "one more");
+        }
+        if roles[..i].contains(role) {
+            return fail(role, format!("one {thing}"), "two");
+        }
+    }
+    Ok(())
+}
+
 /// Roles, contexts, shapes, elements and aliasing, before any GPU call and alike on both backends.
 fn check<'a>(plan: &PlanBody, args: &Slots<'a>) -> Result<Vec<(Slot, Access, &'a Storage)>, Error> {
     let fail = |role, expected: String, got: String| Error::Argument { op: plan.op, role, expected, got };
-    for (i, (role, _)) in args.0.iter().enumerate() {
-        if !plan.operands.iter().any(|o| o.role == *role) {
-            let roles: Vec<_> = plan.operands.iter().map(|o| o.role).collect();
-            return Err(fail(
-                role,
-                format!("only the operands of the descriptor, {roles:?}"),
-                "one more".into(),
-            ));
-        }
-        if args.0[..i].iter().any(|(r, _)| r == role) {
-            return Err(fail(role, "one tensor".into(), "two".into()));
-        }
-    }
+    let roles: Vec<_> = args.0.iter().map(|a| a.0).collect();
+    expect_roles(plan.op, &plan.operands, &roles, "tensor")?;
     let mut out: Vec<(Slot, Access, &'a Storage)> = vec![];
     for o in &plan.operands {
         let Some((_, t)) = args.0.iter().find(|(r, _)| *r == o.role) else {

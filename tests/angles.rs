@@ -25,18 +25,10 @@ fn turned(ctx: &Context, frequencies: &[f32], position: u32) -> (Vec<f32>, Vec<f
     (cos, sin)
 }
 
-fn contexts() -> Vec<Context> {
-    vec![
-        Context::builder().poison(true).cpu(),
-        #[cfg(feature = "gpu")]
-        common::gpu(),
-    ]
-}
-
 #[test]
 fn frequencies_that_are_none() {
     let frequencies = [1.0, f32::NAN, -1.0, f32::INFINITY, f32::NEG_INFINITY, 0.0, 1e-40];
-    for ctx in contexts() {
+    for ctx in common::contexts() {
         for position in [0, 3] {
             let (cos, sin) = turned(&ctx, &frequencies, position);
             for (i, f) in frequencies.iter().enumerate() {
@@ -55,7 +47,7 @@ fn angles_of_any_size() {
     let short = |f: f32| f32::from_bits(f.to_bits() & !0xFFF);
     let frequencies: Vec<f32> =
         (-40..100).map(|e| short(1.618_034 * 2f32.powi(e)) * if e % 2 == 0 { 1.0 } else { -1.0 }).collect();
-    for ctx in contexts() {
+    for ctx in common::contexts() {
         for position in [1, 7, 131_071, 0x0FFF_FFFF, u32::MAX] {
             let (cos, sin) = turned(&ctx, &frequencies, position);
             for (i, f) in frequencies.iter().enumerate() {

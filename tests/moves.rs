@@ -10,14 +10,6 @@ use quarter::{
     tensor::{DeviceTensor, Element, HostTensor, Layout},
 };
 
-fn contexts() -> Vec<Context> {
-    vec![
-        Context::builder().poison(true).cpu(),
-        #[cfg(feature = "gpu")]
-        common::gpu(),
-    ]
-}
-
 fn run<O: Operation>(ctx: &Context, op: &O, args: &impl Arguments<O>) {
     let bound = ctx.plan_blocking(op).unwrap().bind(args).unwrap();
     ctx.run([&bound]).unwrap();
@@ -37,7 +29,7 @@ fn codes(f: Format, scales: &Scales) -> HostTensor {
 /// Tensors of one scale, joined: every code as it was, but for the one NaN that stands for all.
 #[test]
 fn concat_of_equal_scales_keeps_codes() {
-    for ctx in contexts() {
+    for ctx in common::contexts() {
         for f in Format::ALL {
             for scale in [1.0, 0.37, 1.9e-5, 3.0e9] {
                 let scales = Scales::new(PerTensor, &[scale], 1).unwrap();
@@ -75,7 +67,7 @@ fn there_and_back() {
     let scales = Scales::new(PerChannel { axis: 1 }, &[0.5, 3.0, 0.125, 1.0, 7.0], 5).unwrap();
     let all: Vec<u8> = (0..=255).cycle().take(2 * 5 * 7 * 9).collect();
     let x = HostTensor::from_codes(Format::E4M3FN, &all, [2, 5, 7, 9], scales).unwrap();
-    for ctx in contexts() {
+    for ctx in common::contexts() {
         let device = ctx.upload_blocking(&x).unwrap();
         let to = Permute::nchw_to_nhwc([2, 5, 7, 9], x.layout().element());
         let there = ctx.empty_blocking(&to.out().unwrap()).unwrap();

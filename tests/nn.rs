@@ -19,14 +19,6 @@ use quarter::{
     tensor::{DType, DeviceTensor, Element, HostTensor, Layout},
 };
 
-fn contexts() -> Vec<Context> {
-    let cpu = Context::builder().poison(true).cpu();
-    #[cfg(feature = "gpu")]
-    return vec![cpu, common::gpu()];
-    #[cfg(not(feature = "gpu"))]
-    return vec![cpu];
-}
-
 /// Numbers without a pattern, in steps of 1/4 from −2 to 2.
 fn numbers(n: usize, seed: usize) -> Vec<f32> {
     (0..n).map(|i| ((i * 7919 + seed * 104_729) / 3 % 17) as f32 * 0.25 - 2.0).collect()
@@ -45,7 +37,7 @@ fn call(ctx: &Context, g: &Graph, y: Value, x: &[&HostTensor]) -> HostTensor {
 
 #[test]
 fn a_block_is_its_operations() {
-    for ctx in contexts() {
+    for ctx in common::contexts() {
         let (rows, width, hidden) = (5, 24, 40);
         let up = |t: &HostTensor| ctx.upload_blocking(t).unwrap();
         let x = tensor(&[rows, width], 1);
@@ -97,7 +89,7 @@ fn batch_norm_folds() {
         variance: vec![4.0, 1.0, 0.25, 16.0],
         epsilon: 0.0,
     };
-    for ctx in contexts() {
+    for ctx in common::contexts() {
         let images = tensor(&[2, 5, 6, 4], 1);
         for (w, groups) in
             [(tensor(&[4, 3, 3, 4], 2), 1), (tensor(&[3, 3, 4], 3), 4), (tensor(&[4, 1, 1, 4], 4), 1)]
@@ -124,7 +116,7 @@ fn batch_norm_folds() {
 /// Keys that are all alike share attention out evenly: the mean of the values that a token sees.
 #[test]
 fn even_attention_is_a_mean() {
-    for ctx in contexts() {
+    for ctx in common::contexts() {
         let (tokens, width) = (8u32, 16u32);
         let eye: Vec<f32> = (0..width * width).map(|i| f32::from(i % (width + 1) == 0)).collect();
         let eye = HostTensor::from_f32(&eye, [width, width]).unwrap();
@@ -156,7 +148,7 @@ fn even_attention_is_a_mean() {
 /// What is quantised on the way is what `Quantize` and `HostTensor::quantize` give.
 #[test]
 fn precision_is_of_operands() {
-    for ctx in contexts() {
+    for ctx in common::contexts() {
         let (x, w) = (tensor(&[3, 20], 1), tensor(&[7, 20], 2));
         for format in [Format::E4M3FN, Format::E3M4FN, Format::E5M2] {
             let linear = block_on(Linear::builder(&w).precision(Precision::of(format)).build(&ctx)).unwrap();
@@ -183,7 +175,7 @@ fn precision_is_of_operands() {
 
 #[test]
 fn tokens_become_rows() {
-    for ctx in contexts() {
+    for ctx in common::contexts() {
         let (table, positions) = (tensor(&[11, 12], 1), tensor(&[1, 3, 12], 2));
         let words = block_on(Embedding::new(&ctx, &table, Precision::F32)).unwrap();
         let norm = block_on(RmsNorm::new(&ctx, &tensor(&[12], 3), None, 1e-6)).unwrap();
@@ -206,7 +198,7 @@ fn tokens_become_rows() {
 /// A value that is asked for, or read again later, keeps its memory though others of its shape come and go.
 #[test]
 fn memory_is_shared_only_by_what_does_not_meet() {
-    for ctx in contexts() {
+    for ctx in common::contexts() {
         let x = HostTensor::from_f32(&[1.0, 2.0, 3.0], [3]).unwrap();
         let mut g = Graph::new();
         let input = g.input(x.layout());
@@ -233,7 +225,7 @@ fn memory_is_shared_only_by_what_does_not_meet() {
 /// Many calls of one model at once: each is answered with its own numbers, or told that another is not over.
 #[test]
 fn calls_do_not_mix() {
-    for ctx in contexts() {
+    for ctx in common::contexts() {
         let mut g = Graph::new();
         let x = g.input(&Layout::new([64], Element::F32).unwrap());
         let y = g.apply(&Unary::new([64]).alpha(2.0), &[("x", x)]).unwrap();

@@ -4,21 +4,13 @@
 mod common;
 
 use quarter::{
-    Context, Error,
+    Error,
     dtype::{Format, PowerRounding},
     nn::{Graph, Value},
     ops::*,
     scale::{Granularity, ScaleRule},
     tensor::*,
 };
-
-fn contexts() -> Vec<Context> {
-    let cpu = Context::builder().poison(true).cpu();
-    #[cfg(feature = "gpu")]
-    return vec![cpu, common::gpu()];
-    #[cfg(not(feature = "gpu"))]
-    return vec![cpu];
-}
 
 /// What makes a tensor of these elements of the one input.
 type Maker = fn(&mut Graph, Value, Element) -> Result<Value, Error>;
@@ -42,7 +34,7 @@ fn one_reading_gives_the_bits_of_two() {
     // Beyond f16, and NaN.
     all.push(numbers.iter().map(|v| v * 3e4).collect());
     all.push(numbers.iter().map(|v| if *v == numbers[77] { f32::NAN } else { *v }).collect());
-    for ctx in contexts() {
+    for ctx in common::contexts() {
         for (name, make) in MAKERS {
             for plain in [Element::F32, Element::F16, Element::BF16] {
                 for rule in [ScaleRule::Amax, ScaleRule::Power(PowerRounding::Ceil)] {

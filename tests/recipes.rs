@@ -3,21 +3,12 @@
 mod common;
 
 use quarter::{
-    Context,
     dtype::{Format, Overflow},
     ops::*,
     scale::{Granularity, Scale, Scales},
     tensor::*,
 };
 use std::collections::VecDeque;
-
-fn contexts() -> Vec<Context> {
-    let cpu = Context::builder().poison(true).cpu();
-    #[cfg(feature = "gpu")]
-    return vec![cpu, common::gpu()];
-    #[cfg(not(feature = "gpu"))]
-    return vec![cpu];
-}
 
 /// Numbers of a step, whose amax rises and falls; those of the twentieth hold a NaN.
 fn step(t: usize) -> HostTensor {
@@ -38,7 +29,7 @@ fn amax(x: &HostTensor) -> f32 {
 /// Every step is quantised by what the history of those before it says; what is not finite never enters it.
 #[test]
 fn delayed_scaling_follows_its_history() {
-    for ctx in contexts() {
+    for ctx in common::contexts() {
         for (amax_of, length, margin) in
             [(AmaxOf::History, 5, 0), (AmaxOf::MostRecent, 3, 2), (AmaxOf::History, 70, 1)]
         {

@@ -40,12 +40,19 @@ pub(crate) fn write_raising(
     if layout.element().scaling().is_none() {
         return store(layout, words, None, out.overflow, threads, fill);
     }
+    keep(out, args, raised, |s| {
+        let (rows, cols) = (layout.rows() as usize, layout.cols() as usize);
+        amax((rows, cols), layout.group_map(), s, threads, &Made { cols, fill: &fill });
+        store(layout, words, Some(s), out.overflow, threads, fill);
+    });
+}
+
+/// Writes the record of `out`: what `write` sees and raises, scales as they were, and these flags.
+fn keep(out: &Operand, args: &mut HostArgs<'_>, raised: u32, write: impl FnOnce(&mut Scales)) {
     let record = args.write(scales(out.role));
-    let mut s = layout.scales(record);
+    let mut s = out.layout.scales(record);
     s.reset();
-    let (rows, cols) = (layout.rows() as usize, layout.cols() as usize);
-    amax((rows, cols), layout.group_map(), &mut s, threads, &Made { cols, fill: &fill });
-    store(layout, words, Some(&mut s), out.overflow, threads, fill);
+    write(&mut s);
     s.raise(raised);
     record.copy_from_slice(s.words());
 }
@@ -83,12 +90,7 @@ pub(crate) fn write_blocks_raising(
             }
         });
         if observed {
-            let record = args.write(scales(out.role));
-            let mut s = layout.scales(record);
-            s.reset();
-            s.see(0, most.into_inner());
-            s.raise(raised);
-            record.copy_from_slice(s.words());
+            keep(out, args, raised, |s| s.see(0, most.into_inner()));
         }
         return;
     }

@@ -8,8 +8,17 @@ use crate::{
     tensor::{DType, DeviceTensor, HostTensor},
 };
 
-/// How weights may lie.
-const WEIGHTS: &str = "[out_channels, height, width, channels], or [height, width, out_channels]";
+/// Output channels and extents of the kernel of weights of this shape.
+fn kernel(w: &[u32]) -> Result<(u32, [u32; 2]), DescriptorError> {
+    match *w {
+        [k, r, s, _] => Ok((k, [r, s])),
+        [r, s, k] => Ok((k, [r, s])),
+        ref other => {
+            let expected = "[out_channels, height, width, channels], or [height, width, out_channels]";
+            Err(DescriptorError::new("conv2d", "w", expected, format!("{other:?}")))
+        }
+    }
+}
 
 /// y = act(conv(x, W) + b + residual) of images \[batch, height, width, channels\].
 #[derive(Clone, Debug)]
@@ -134,10 +143,7 @@ impl Conv2dBuilder {
     /// no number above 0; [`Error::Tensor`] for weights that cannot be
     /// quantised; as [`Context::upload`].
     pub async fn build(self, ctx: &Context) -> Result<Conv2d, Error> {
-        if !matches!(self.w.shape().len(), 3 | 4) {
-            let got = format!("{:?}", self.w.shape());
-            return Err(DescriptorError::new("conv2d", "w", WEIGHTS, got).into());
-        }
+        kernel(self.w.shape())?;
         expect_number("conv2d", "w", self.w.layout().element())?;
         let (w, bias) = self.folded()?;
         let w = ctx.upload(&self.precision.weights("conv2d", "w", &w, self.axis() as u8)?).await?;
@@ -182,13 +188,7 @@ impl Conv2d {
             let expected = "[batch, height, width, channels]";
             return Err(DescriptorError::new("conv2d", "x", expected, format!("{shape:?}")).into());
         };
-        let (channels, kernel) = match *self.w.layout().shape() {
-            [k, r, s, _] => (k, [r, s]),
-            [r, s, k] => (k, [r, s]),
-            ref other => {
-                return Err(DescriptorError::new("conv2d", "w", WEIGHTS, format!("{other:?}")).into());
-            }
-        };
+        let (channels, kernel) = kernel(self.w.layout().shape())?;
         let Geometry { stride, padding, dilation, groups } = self.geometry;
         let conv = ops::Conv2d::new(images, channels, kernel).stride(stride).padding(padding);
         let conv = conv.dilation(dilation).groups(groups).activation(self.activation);

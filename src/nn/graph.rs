@@ -4,7 +4,7 @@ use crate::{
     context::Context,
     error::Error,
     ops::{Operation, Slots, problem::Problem},
-    plan::{Bound, Choice},
+    plan::{Bound, Choice, expect_roles},
     tensor::{Access, DeviceTensor, HostTensor, Layout, Operand, TensorError},
 };
 use std::sync::{
@@ -163,20 +163,9 @@ impl Graph {
     ) -> Result<Vec<(&'static str, Value)>, Error> {
         let operands = Problem::operands(op)?;
         let fail = |role, expected: String, got: String| Error::Argument { op: O::NAME, role, expected, got };
-        if let Some((role, _)) = args.iter().find(|(role, _)| !operands.iter().any(|o| o.role == *role)) {
-            let roles: Vec<_> = operands.iter().map(|o| o.role).collect();
-            return Err(fail(
-                role,
-                format!("only the operands of the descriptor, {roles:?}"),
-                "one more".into(),
-            ));
-        }
-        for (i, (role, v)) in args.iter().enumerate() {
-            self.expect(O::NAME, role, *v)?;
-            if args[..i].iter().any(|(r, _)| r == role) {
-                return Err(fail(role, "one value".into(), "two".into()));
-            }
-        }
+        let roles: Vec<_> = args.iter().map(|a| a.0).collect();
+        expect_roles(O::NAME, &operands, &roles, "value")?;
+        args.iter().try_for_each(|(role, v)| self.expect(O::NAME, role, *v).map(|_| ()))?;
         let (mut values, mut written) = (vec![], vec![]);
         for o in &operands {
             let given = args.iter().find(|(role, _)| *role == o.role).map(|a| a.1);

@@ -1,8 +1,7 @@
 //! `delayed_scale`: the scale of the next step from the maxima of those before it.
 
 use super::{
-    Arithmetic, Body, Case, Cost, Data, DescriptorError, Inputs, Kernel, Operation, Outputs, Purpose, Real,
-    expect::expect_some,
+    Case, Cost, Data, DescriptorError, Inputs, Kernel, Operation, Outputs, Purpose, Real, expect::expect_some,
 };
 use crate::{
     arguments,
@@ -140,26 +139,17 @@ impl Operation for DelayedScale {
     const NAME: &'static str = "delayed_scale";
     const KERNELS: &'static [Kernel<Self>] = &[
         #[cfg(feature = "gpu")]
-        Kernel {
-            name: "plain",
-            arithmetic: Arithmetic::F32,
-            body: Body::Gpu {
-                requires: wgpu::Features::empty(),
-                tunings: |_, _| Ok(vec![Tuning::new("", &[])]),
-                schedule,
-            },
-        },
-        Kernel { name: "cpu", arithmetic: Arithmetic::F32, body: Body::Cpu { accepts: |_| Ok(()), run } },
+        Kernel::plain(schedule),
+        Kernel::cpu(run),
     ];
 
     fn operands(&self) -> Result<Vec<Operand>, DescriptorError> {
         let fail = |what, expected: &str, got| Err(DescriptorError::new(Self::NAME, what, expected, got));
-        match (self.x.format(), self.x.scaling()) {
-            (None, _) => return fail("x", "an 8-bit format", self.x.to_string()),
-            (_, Some(Granularity::Mx { .. })) => {
-                return fail("x", "scales that keep amax, as those of mx blocks do not", self.x.to_string());
-            }
-            _ => {}
+        if self.x.format().is_none() {
+            return fail("x", "an 8-bit format", self.x.to_string());
+        }
+        if self.x.scaling().is_some_and(|g| !g.keeps_amax()) {
+            return fail("x", "scales that keep amax, as those of mx blocks do not", self.x.to_string());
         }
         expect_some(Self::NAME, &[("length", self.length)])?;
         if self.margin > LARGEST_MARGIN {

@@ -1,8 +1,7 @@
 //! `dequantize`: 8-bit codes to real numbers.
 
 use super::{
-    Arithmetic, Body, Case, Cost, Data, DescriptorError, Inputs, Kernel, Operation, Outputs, Purpose,
-    expect::unscaled,
+    Case, Cost, Data, DescriptorError, Inputs, Kernel, Operation, Outputs, Purpose, expect::unscaled,
 };
 use crate::{
     arguments,
@@ -62,16 +61,8 @@ impl Operation for Dequantize {
     const NAME: &'static str = "dequantize";
     const KERNELS: &'static [Kernel<Self>] = &[
         #[cfg(feature = "gpu")]
-        Kernel {
-            name: "plain",
-            arithmetic: Arithmetic::F32,
-            body: Body::Gpu {
-                requires: wgpu::Features::empty(),
-                tunings: |_, _| Ok(vec![Tuning::new("", &[])]),
-                schedule,
-            },
-        },
-        Kernel { name: "cpu", arithmetic: Arithmetic::F32, body: Body::Cpu { accepts: |_| Ok(()), run } },
+        Kernel::plain(schedule),
+        Kernel::cpu(run),
     ];
 
     fn operands(&self) -> Result<Vec<Operand>, DescriptorError> {

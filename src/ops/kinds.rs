@@ -14,15 +14,12 @@ pub(crate) fn kinds() -> Vec<Element> {
 
 /// Every kind of output whose last axis is this one: plain, observed, 8-bit at every granularity; no block ends
 /// where a quad does.
-pub(crate) fn outs(axis: u8) -> [Element; 10] {
-    let e4m3 = |g| Element::f8(Format::E4M3FN, g);
-    let [tensor, token] = [PerTensor, PerToken].map(e4m3);
-    let finer = [PerChannel { axis }, PerBlock { rows: 2, cols: 5 }, Mx { cols: 3 }].map(e4m3);
+pub(crate) fn outs(axis: u8) -> Vec<Element> {
     let plain = [Element::F32, Element::F16, Element::BF16];
     let observed = [Element::F32, Element::F16].map(Element::observed);
-    let [a, b, c] = plain;
-    let [d, e, f] = finer;
-    [a, b, c, observed[0], observed[1], tensor, token, d, e, f]
+    let coded = [PerTensor, PerToken, PerChannel { axis }, PerBlock { rows: 2, cols: 5 }, Mx { cols: 3 }]
+        .map(|g| Element::f8(Format::E4M3FN, g));
+    plain.into_iter().chain(observed).chain(coded).collect()
 }
 
 /// Formats that stand for all the flexible ones in cases: fewer bits, no sign, no NaN, IEEE's specials in other places.

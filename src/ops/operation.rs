@@ -2,7 +2,7 @@
 
 use super::Real;
 #[cfg(feature = "gpu")]
-use crate::gpu::{Capabilities, Schedule};
+use crate::gpu::{Capabilities, Schedule, Tuning};
 use crate::{
     cpu::{HostArgs, Threads},
     scale::Scales,
@@ -117,6 +117,36 @@ pub struct Kernel<O: 'static> {
     pub body: Body<O>,
 }
 
+impl<O> Kernel<O> {
+    /// On the GPU, in f32, asking for no feature; see [`Body::Gpu`].
+    #[cfg(feature = "gpu")]
+    pub const fn gpu(
+        name: &'static str,
+        tunings: fn(&O, &Capabilities) -> Result<Vec<Tuning>, Refusal>,
+        schedule: fn(&O, &Tuning, &Capabilities) -> Schedule,
+    ) -> Self {
+        let body = Body::Gpu { requires: wgpu::Features::empty(), tunings, schedule };
+        Self { name, arithmetic: Arithmetic::F32, body }
+    }
+
+    /// The same named `plain`, of one variant, for every problem.
+    #[cfg(feature = "gpu")]
+    pub const fn plain(schedule: fn(&O, &Tuning, &Capabilities) -> Schedule) -> Self {
+        Self::gpu("plain", |_, _| Ok(vec![Tuning::new("", &[])]), schedule)
+    }
+
+    /// The same with another error bound.
+    #[must_use]
+    pub const fn arithmetic(self, arithmetic: Arithmetic) -> Self {
+        Self { arithmetic, ..self }
+    }
+
+    /// On the CPU, in f32, named `cpu`, for every problem.
+    pub const fn cpu(run: fn(&O, &mut HostArgs<'_>, Threads)) -> Self {
+        Self { name: "cpu", arithmetic: Arithmetic::F32, body: Body::Cpu { accepts: |_| Ok(()), run } }
+    }
+}
+
 /// Where and how a kernel runs.
 pub enum Body<O: 'static> {
     /// On the GPU.
@@ -125,9 +155,9 @@ pub enum Body<O: 'static> {
         /// Features the device must have.
         requires: wgpu::Features,
         /// A refusal, or the variants to choose from, default first.
-        tunings: fn(&O, &Capabilities) -> Result<Vec<crate::gpu::Tuning>, Refusal>,
+        tunings: fn(&O, &Capabilities) -> Result<Vec<Tuning>, Refusal>,
         /// What to bind and dispatch. Pure: no device is needed.
-        schedule: fn(&O, &crate::gpu::Tuning, &Capabilities) -> Schedule,
+        schedule: fn(&O, &Tuning, &Capabilities) -> Schedule,
     },
     /// On the CPU.
     Cpu {

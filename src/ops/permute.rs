@@ -1,7 +1,7 @@
 //! `permute`: the axes of a tensor in another order.
 
 use super::{
-    Arithmetic, Body, Case, Cost, Data, DescriptorError, Inputs, Kernel, Operation, Outputs, Purpose, Real,
+    Case, Cost, Data, DescriptorError, Inputs, Kernel, Operation, Outputs, Purpose, Real,
     moves::{self, Move, Taken},
 };
 use crate::{
@@ -103,26 +103,10 @@ impl Operation for Permute {
     const NAME: &'static str = "permute";
     const KERNELS: &'static [Kernel<Self>] = &[
         #[cfg(feature = "gpu")]
-        Kernel {
-            name: "plain",
-            arithmetic: Arithmetic::F32,
-            body: Body::Gpu {
-                requires: wgpu::Features::empty(),
-                tunings: plain,
-                schedule: |o, _, caps| schedule(o, false, caps),
-            },
-        },
+        Kernel::gpu("plain", plain, |o, _, caps| schedule(o, false, caps)),
         #[cfg(feature = "gpu")]
-        Kernel {
-            name: "tiled",
-            arithmetic: Arithmetic::F32,
-            body: Body::Gpu {
-                requires: wgpu::Features::empty(),
-                tunings: tiled,
-                schedule: |o, _, caps| schedule(o, true, caps),
-            },
-        },
-        Kernel { name: "cpu", arithmetic: Arithmetic::F32, body: Body::Cpu { accepts: |_| Ok(()), run } },
+        Kernel::gpu("tiled", tiled, |o, _, caps| schedule(o, true, caps)),
+        Kernel::cpu(run),
     ];
 
     fn operands(&self) -> Result<Vec<Operand>, DescriptorError> {

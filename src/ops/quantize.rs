@@ -1,15 +1,14 @@
 //! `quantize`: real numbers to 8-bit codes.
 
 use super::{
-    Arithmetic, Body, Case, Cost, Data, DescriptorError, Inputs, Kernel, Operation, Outputs, Purpose, Real,
-    expect::unscaled,
+    Case, Cost, Data, DescriptorError, Inputs, Kernel, Operation, Outputs, Purpose, Real, expect::unscaled,
 };
 use crate::{
     arguments,
     cpu::{self, HostArgs, Threads},
     dtype::{self, Format, Overflow, Philox, PowerRounding},
     scale::{Granularity, ScaleRule, Scales},
-    tensor::{DType, Element, Layout, Operand, rows, scales, values},
+    tensor::{DType, Element, HostTensor, Layout, Operand, scales, values},
 };
 #[cfg(feature = "gpu")]
 use crate::{
@@ -170,16 +169,8 @@ impl Operation for Quantize {
     const NAME: &'static str = "quantize";
     const KERNELS: &'static [Kernel<Self>] = &[
         #[cfg(feature = "gpu")]
-        Kernel {
-            name: "plain",
-            arithmetic: Arithmetic::F32,
-            body: Body::Gpu {
-                requires: wgpu::Features::empty(),
-                tunings: |_, _| Ok(vec![Tuning::new("", &[])]),
-                schedule,
-            },
-        },
-        Kernel { name: "cpu", arithmetic: Arithmetic::F32, body: Body::Cpu { accepts: |_| Ok(()), run } },
+        Kernel::plain(schedule),
+        Kernel::cpu(run),
     ];
 
     fn operands(&self) -> Result<Vec<Operand>, DescriptorError> {
@@ -381,7 +372,7 @@ fn schedule(o: &Quantize, _: &Tuning, caps: &Capabilities) -> Schedule {
             stages.extend(reduce::amax(&x, &out, Slot::Workspace(0), caps));
         }
         stages.push(derive(o, &x, &out, caps));
-        if let Granularity::Mx { .. } = o.granularity {
+        if !o.granularity.keeps_amax() {
             workspace.push(4 * out.groups().next_multiple_of(4));
         }
     }
@@ -424,7 +415,7 @@ fn derive(o: &Quantize, x: &Layout, out: &Layout, caps: &Capabilities) -> Stage 
         stage = stage.define(&format!("X_{}", binding::kind(o.from))).scale("x", 2, x.element());
     }
     let mut items = out.groups();
-    if let Some(Granularity::Mx { .. }) = out.element().scaling() {
+    if !o.granularity.keeps_amax() {
         stage = stage.bind(bind(2, Slot::Workspace(0), Usage::Read));
         items = items.div_ceil(4);
     }
@@ -443,16 +434,7 @@ fn run(o: &Quantize, args: &mut HostArgs<'_>, threads: Threads) {
     if o.observed {
         // As it is after rounding, which keeps the order.
         let amax = f32::from_bits(x.scales(args.read(scales("x"))).record().amax_bits);
-        let mut word = [0];
-        rows::encode(o.from, Overflow::Saturate, &[amax], &mut word);
-        let mut stored = [0.0];
-        rows::decode(
-            &Layout::new([1], x.element().plain()).expect("one number"),
-            &[word[0], 0, 0, 0],
-            0,
-            0,
-            &mut stored,
-        );
+        let stored = HostTensor::from_f32_as(o.from, &[amax], [1]).expect("one number").to_f32();
         maxima.see(0, cpu::magnitude(stored[0]));
     } else {
         cpu::amax((x.rows() as usize, x.cols() as usize), map, &mut maxima, threads, &numbers);

@@ -1,7 +1,7 @@
 //! `reduce`: the largest magnitude of a tensor, of its rows or of its channels.
 
 use super::{
-    Arithmetic, Body, Case, Cost, Data, DescriptorError, Inputs, Kernel, Operation, Outputs, Purpose, Real,
+    Case, Cost, Data, DescriptorError, Inputs, Kernel, Operation, Outputs, Purpose, Real,
     expect::expect_number,
 };
 use crate::{
@@ -59,16 +59,8 @@ impl Operation for Reduce {
     const NAME: &'static str = "reduce";
     const KERNELS: &'static [Kernel<Self>] = &[
         #[cfg(feature = "gpu")]
-        Kernel {
-            name: "plain",
-            arithmetic: Arithmetic::F32,
-            body: Body::Gpu {
-                requires: wgpu::Features::empty(),
-                tunings: |_, _| Ok(vec![Tuning::new("", &[])]),
-                schedule,
-            },
-        },
-        Kernel { name: "cpu", arithmetic: Arithmetic::F32, body: Body::Cpu { accepts: |_| Ok(()), run } },
+        Kernel::plain(schedule),
+        Kernel::cpu(run),
     ];
 
     fn operands(&self) -> Result<Vec<Operand>, DescriptorError> {
@@ -196,7 +188,7 @@ fn amax_stage(stage: StageBuilder, x: &Layout, granularity: Granularity, caps: &
 #[cfg(feature = "gpu")]
 pub(crate) fn amax(x: &Layout, out: &Layout, room: Slot, caps: &Capabilities) -> Vec<Stage> {
     let granularity = out.element().scaling().expect("an 8-bit output");
-    if let Granularity::Mx { .. } = granularity {
+    if !granularity.keeps_amax() {
         return row(x, granularity, (room, out.groups() as u32), caps).into();
     }
     let stage = amax_of(x).define("TO_RECORD").record("out", 3, out.element());

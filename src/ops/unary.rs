@@ -1,8 +1,7 @@
 //! `unary`: a factor, a summand and an activation; any kind of number to any other.
 
 use super::{
-    Activation, Arithmetic, Body, Case, Cost, Data, DescriptorError, Inputs, Kernel, Operation, Outputs,
-    Purpose, Real,
+    Activation, Case, Cost, Data, DescriptorError, Inputs, Kernel, Operation, Outputs, Purpose, Real,
     expect::expect_number,
     kinds::{FLEXIBLE, kinds, outs},
 };
@@ -132,16 +131,8 @@ impl Operation for Unary {
     const NAME: &'static str = "unary";
     const KERNELS: &'static [Kernel<Self>] = &[
         #[cfg(feature = "gpu")]
-        Kernel {
-            name: "plain",
-            arithmetic: Arithmetic::F32,
-            body: Body::Gpu {
-                requires: wgpu::Features::empty(),
-                tunings: |_, _| Ok(vec![Tuning::new("", &[])]),
-                schedule,
-            },
-        },
-        Kernel { name: "cpu", arithmetic: Arithmetic::F32, body: Body::Cpu { accepts: |_| Ok(()), run } },
+        Kernel::plain(schedule),
+        Kernel::cpu(run),
     ];
 
     fn operands(&self) -> Result<Vec<Operand>, DescriptorError> {
@@ -315,6 +306,7 @@ fn run(o: &Unary, args: &mut HostArgs<'_>, threads: Threads) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ops::Arithmetic;
     use crate::tensor::HostTensor;
 
     #[test]

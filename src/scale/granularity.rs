@@ -42,6 +42,11 @@ impl Granularity {
     /// The blocks of the OCP microscaling formats: 32 numbers.
     pub const MX: Self = Self::Mx { cols: 32 };
 
+    /// Whether the scales of such a tensor hold an inverse and an amax of every group beside its scale.
+    pub(crate) const fn keeps_amax(self) -> bool {
+        !matches!(self, Self::Mx { .. })
+    }
+
     /// The same groups with a scale, an inverse scale and an amax each, in f32.
     pub(crate) fn in_f32(self) -> Self {
         match self {

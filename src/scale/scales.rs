@@ -183,7 +183,9 @@ impl Scales {
 
     /// The stored scale of an MX block.
     fn power_of(&self, group: usize) -> Option<F8E8M0FNU> {
-        let Granularity::Mx { .. } = self.granularity else { return None };
+        if self.granularity.keeps_amax() {
+            return None;
+        }
         let word = self.words[self.at(0, group)];
         Some(F8E8M0FNU::from_bits(word.to_le_bytes()[group % 4]))
     }
@@ -216,7 +218,7 @@ impl Scales {
 
     /// Gives a group another scale.
     pub(crate) fn try_set(&mut self, group: usize, s: Scale) -> Result<(), ScaleError> {
-        if let Granularity::Mx { .. } = self.granularity {
+        if !self.granularity.keeps_amax() {
             let (at, shift) = (self.at(0, group), 8 * (group % 4));
             let code = F8E8M0FNU::try_from(s)?.to_bits();
             self.words[at] = self.words[at] & !(0xFF << shift) | u32::from(code) << shift;
@@ -240,7 +242,7 @@ impl Scales {
     pub fn reset(&mut self) {
         self.words[2] = 0;
         self.words[3] = 0;
-        if let Granularity::Mx { .. } = self.granularity {
+        if !self.granularity.keeps_amax() {
             return;
         }
         for g in 0..self.groups {
@@ -251,7 +253,7 @@ impl Scales {
 
     /// Takes a magnitude (bits, sign cleared) into the running integer maximum of its group and of the tensor.
     pub(crate) fn see(&mut self, group: usize, magnitude: u32) {
-        if !matches!(self.granularity, Granularity::Mx { .. }) {
+        if self.granularity.keeps_amax() {
             let i = self.at(2, group);
             self.words[i] = self.words[i].max(magnitude);
         }

@@ -5,7 +5,7 @@ use crate::{
     cpu,
     dtype::{Format, Philox},
     ops::{Data, Real, TINY},
-    scale::{Granularity, Scale, Scales, flags},
+    scale::{Scale, Scales, flags},
     tensor::{Access, DType, HostTensor, Operand},
 };
 use half::{bf16, f16};
@@ -324,7 +324,7 @@ impl Comparison {
                 self.fail(format!("`{role}` flags"), record.flags, format!("{what} {want}"));
             }
         }
-        let kept = !matches!(got.granularity(), Granularity::Mx { .. });
+        let kept = got.granularity().keeps_amax();
         let mut finite = true;
         for (g, seen) in seen.into_iter().enumerate() {
             let mut amax = got.amax_of(g);

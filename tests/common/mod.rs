@@ -28,6 +28,15 @@ pub fn portable_gpu() -> Context {
     ctx.expect("tests need a Vulkan driver; ./test installs a software one")
 }
 
+/// The CPU backend and, if it is built, the GPU that tests run on; fresh tensors hold NaN on both.
+pub fn contexts() -> Vec<Context> {
+    vec![
+        Context::builder().poison(true).cpu(),
+        #[cfg(feature = "gpu")]
+        gpu(),
+    ]
+}
+
 /// Prints a report where the test harness does not hide it: the tables are what a run is for.
 pub fn show(text: &str) {
     use std::io::Write;

@@ -7,8 +7,7 @@ mod gpu;
 mod tests;
 
 use super::{
-    Activation, Arithmetic, Body, Case, Cost, DescriptorError, Inputs, Kernel, Operation, Outputs, Real,
-    TINY,
+    Activation, Case, Cost, DescriptorError, Inputs, Kernel, Operation, Outputs, Real, TINY,
     expect::expect_number,
     gemm::batch::{self, Batches},
 };
@@ -149,16 +148,8 @@ impl Operation for Binary {
     const NAME: &'static str = "binary";
     const KERNELS: &'static [Kernel<Self>] = &[
         #[cfg(feature = "gpu")]
-        Kernel {
-            name: "plain",
-            arithmetic: Arithmetic::F32,
-            body: Body::Gpu {
-                requires: wgpu::Features::empty(),
-                tunings: gpu::tunings,
-                schedule: gpu::schedule,
-            },
-        },
-        Kernel { name: "cpu", arithmetic: Arithmetic::F32, body: Body::Cpu { accepts: |_| Ok(()), run } },
+        Kernel::gpu("plain", gpu::tunings, gpu::schedule),
+        Kernel::cpu(run),
     ];
 
     fn operands(&self) -> Result<Vec<Operand>, DescriptorError> {

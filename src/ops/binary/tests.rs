@@ -1,6 +1,7 @@
 //! The reference by hand.
 
 use super::*;
+use crate::ops::Arithmetic;
 use crate::tensor::HostTensor;
 
 fn of(op: &Binary, a: &[f32], b: &[f32]) -> Vec<f64> {

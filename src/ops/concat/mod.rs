@@ -4,9 +4,7 @@ mod cases;
 #[cfg(feature = "gpu")]
 mod gpu;
 
-use super::{
-    Arithmetic, Body, Case, Cost, DescriptorError, Inputs, Kernel, Operation, Outputs, expect::expect_number,
-};
+use super::{Case, Cost, DescriptorError, Inputs, Kernel, Operation, Outputs, expect::expect_number};
 use crate::{
     arguments,
     cpu::{self, HostArgs, Threads},
@@ -132,16 +130,8 @@ impl Operation for Concat {
     const NAME: &'static str = "concat";
     const KERNELS: &'static [Kernel<Self>] = &[
         #[cfg(feature = "gpu")]
-        Kernel {
-            name: "plain",
-            arithmetic: Arithmetic::F32,
-            body: Body::Gpu {
-                requires: wgpu::Features::empty(),
-                tunings: |_, _| Ok(vec![crate::gpu::Tuning::new("", &[])]),
-                schedule: gpu::schedule,
-            },
-        },
-        Kernel { name: "cpu", arithmetic: Arithmetic::F32, body: Body::Cpu { accepts: |_| Ok(()), run } },
+        Kernel::gpu("plain", |_, _| Ok(vec![crate::gpu::Tuning::new("", &[])]), gpu::schedule),
+        Kernel::cpu(run),
     ];
 
     fn operands(&self) -> Result<Vec<Operand>, DescriptorError> {
@@ -247,6 +237,7 @@ fn run(o: &Concat, args: &mut HostArgs<'_>, threads: Threads) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ops::Arithmetic;
     use crate::{ops::Real, tensor::HostTensor};
 
     /// Along every axis of small tensors, by hand.

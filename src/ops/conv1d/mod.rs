@@ -254,15 +254,11 @@ impl Conv1d {
 #[cfg(feature = "gpu")]
 macro_rules! kernel {
     ($name:literal) => {
-        Kernel {
-            name: $name,
-            arithmetic: Arithmetic::F32,
-            body: Body::Gpu {
-                requires: wgpu::Features::empty(),
-                tunings: |o, caps| as_conv2d(o).tunings($name, caps),
-                schedule: |o, t, caps| as_conv2d(o).schedule($name, t, caps),
-            },
-        }
+        Kernel::gpu(
+            $name,
+            |o, caps| as_conv2d(o).tunings($name, caps),
+            |o, t, caps| as_conv2d(o).schedule($name, t, caps),
+        )
     };
 }
 

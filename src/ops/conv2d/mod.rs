@@ -15,7 +15,7 @@ pub(super) mod upright;
 pub use images::Images;
 
 use super::{
-    Activation, Arithmetic, Body, Case, Cost, DescriptorError, Inputs, Kernel, Operation, Outputs, Real,
+    Activation, Case, Cost, DescriptorError, Inputs, Kernel, Operation, Outputs, Real,
     expect::{expect_factor, expect_number, expect_per_tensor, expect_some, unscaled},
     real::spoils,
 };
@@ -305,50 +305,14 @@ impl Operation for Conv2d {
     const NAME: &'static str = "conv2d";
     const KERNELS: &'static [Kernel<Self>] = &[
         #[cfg(feature = "gpu")]
-        Kernel {
-            name: "register",
-            arithmetic: Arithmetic::F32,
-            body: Body::Gpu {
-                requires: wgpu::Features::empty(),
-                tunings: gpu::register_tunings,
-                schedule: gpu::register,
-            },
-        },
+        Kernel::gpu("register", gpu::register_tunings, gpu::register),
         #[cfg(feature = "gpu")]
-        Kernel {
-            name: "tiled",
-            arithmetic: Arithmetic::F32,
-            body: Body::Gpu {
-                requires: wgpu::Features::empty(),
-                tunings: gpu::tiled_tunings,
-                schedule: gpu::tiled,
-            },
-        },
+        Kernel::gpu("tiled", gpu::tiled_tunings, gpu::tiled),
         #[cfg(feature = "gpu")]
-        Kernel {
-            name: "depthwise",
-            arithmetic: Arithmetic::F32,
-            body: Body::Gpu {
-                requires: wgpu::Features::empty(),
-                tunings: gpu::depthwise_tunings,
-                schedule: gpu::depthwise,
-            },
-        },
+        Kernel::gpu("depthwise", gpu::depthwise_tunings, gpu::depthwise),
         #[cfg(feature = "gpu")]
-        Kernel {
-            name: "grouped",
-            arithmetic: Arithmetic::F32,
-            body: Body::Gpu {
-                requires: wgpu::Features::empty(),
-                tunings: gpu::grouped_tunings,
-                schedule: gpu::grouped,
-            },
-        },
-        Kernel {
-            name: "cpu",
-            arithmetic: Arithmetic::F32,
-            body: Body::Cpu { accepts: |_| Ok(()), run: cpu::run },
-        },
+        Kernel::gpu("grouped", gpu::grouped_tunings, gpu::grouped),
+        Kernel::cpu(cpu::run),
     ];
 
     fn operands(&self) -> Result<Vec<Operand>, DescriptorError> {

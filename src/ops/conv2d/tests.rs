@@ -1,6 +1,7 @@
 //! The reference against closed forms.
 
 use super::*;
+use crate::ops::Arithmetic;
 use crate::tensor::HostTensor;
 
 fn reference(op: &Conv2d, x: &[f32], w: &[f32]) -> Vec<f64> {

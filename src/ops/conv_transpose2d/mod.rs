@@ -9,8 +9,8 @@ mod phases;
 mod tests;
 
 use super::{
-    Activation, Arithmetic, Body, Case, Conv2d, Cost, DescriptorError, Images, Inputs, Kernel, Operation,
-    Outputs, conv2d::extents::expect_groups, expect::expect_some,
+    Activation, Case, Conv2d, Cost, DescriptorError, Images, Inputs, Kernel, Operation, Outputs,
+    conv2d::extents::expect_groups, expect::expect_some,
 };
 use crate::{
     arguments,
@@ -343,15 +343,7 @@ impl ConvTranspose2d {
 #[cfg(feature = "gpu")]
 macro_rules! kernel {
     ($name:ident, $tunings:ident) => {
-        Kernel {
-            name: stringify!($name),
-            arithmetic: Arithmetic::F32,
-            body: Body::Gpu {
-                requires: wgpu::Features::empty(),
-                tunings: gpu::$tunings,
-                schedule: |o, t, caps| gpu::problem(o).$name(t, caps),
-            },
-        }
+        Kernel::gpu(stringify!($name), gpu::$tunings, |o, t, caps| gpu::problem(o).$name(t, caps))
     };
 }
 
@@ -366,11 +358,7 @@ impl Operation for ConvTranspose2d {
         kernel!(depthwise, depthwise_tunings),
         #[cfg(feature = "gpu")]
         kernel!(grouped, grouped_tunings),
-        Kernel {
-            name: "cpu",
-            arithmetic: Arithmetic::F32,
-            body: Body::Cpu { accepts: |_| Ok(()), run: cpu::run },
-        },
+        Kernel::cpu(cpu::run),
     ];
 
     fn operands(&self) -> Result<Vec<Operand>, DescriptorError> {

@@ -1,6 +1,7 @@
 //! The reference against closed forms, and phases against the formula.
 
 use super::*;
+use crate::ops::Arithmetic;
 use crate::{ops::Real, tensor::HostTensor};
 
 fn reference(op: &ConvTranspose2d, x: &[f32], w: &[f32]) -> Vec<f64> {

@@ -6,10 +6,7 @@ mod gpu;
 #[cfg(test)]
 mod tests;
 
-use super::{
-    Arithmetic, Body, Case, Cost, DescriptorError, Inputs, Kernel, Operation, Outputs, Real,
-    expect::expect_number,
-};
+use super::{Case, Cost, DescriptorError, Inputs, Kernel, Operation, Outputs, Real, expect::expect_number};
 use crate::{
     arguments,
     cpu::{self, HostArgs, Threads},
@@ -139,16 +136,8 @@ impl Operation for Embedding {
     const NAME: &'static str = "embedding";
     const KERNELS: &'static [Kernel<Self>] = &[
         #[cfg(feature = "gpu")]
-        Kernel {
-            name: "plain",
-            arithmetic: Arithmetic::F32,
-            body: Body::Gpu {
-                requires: wgpu::Features::empty(),
-                tunings: |_, _| Ok(vec![crate::gpu::Tuning::new("", &[])]),
-                schedule: gpu::schedule,
-            },
-        },
-        Kernel { name: "cpu", arithmetic: Arithmetic::F32, body: Body::Cpu { accepts: |_| Ok(()), run } },
+        Kernel::gpu("plain", |_, _| Ok(vec![crate::gpu::Tuning::new("", &[])]), gpu::schedule),
+        Kernel::cpu(run),
     ];
 
     fn operands(&self) -> Result<Vec<Operand>, DescriptorError> {

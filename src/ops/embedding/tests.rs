@@ -1,6 +1,7 @@
 //! The reference by hand.
 
 use super::*;
+use crate::ops::Arithmetic;
 use crate::tensor::HostTensor;
 
 #[test]

@@ -8,7 +8,7 @@ mod gpu;
 mod tests;
 
 use super::{
-    Arithmetic, Body, Case, Cost, DescriptorError, Inputs, Kernel, Operation, Outputs, Real,
+    Case, Cost, DescriptorError, Inputs, Kernel, Operation, Outputs, Real,
     expect::{expect_number, expect_some, unscaled},
     real::{larger, spoils},
 };
@@ -249,30 +249,10 @@ impl Operation for EmbeddingBag {
     const NAME: &'static str = "embedding_bag";
     const KERNELS: &'static [Kernel<Self>] = &[
         #[cfg(feature = "gpu")]
-        Kernel {
-            name: "tree",
-            arithmetic: Arithmetic::F32,
-            body: Body::Gpu {
-                requires: wgpu::Features::empty(),
-                tunings: gpu::tree,
-                schedule: |o, _, caps| gpu::schedule(o, true, caps),
-            },
-        },
+        Kernel::gpu("tree", gpu::tree, |o, _, caps| gpu::schedule(o, true, caps)),
         #[cfg(feature = "gpu")]
-        Kernel {
-            name: "plain",
-            arithmetic: Arithmetic::F32,
-            body: Body::Gpu {
-                requires: wgpu::Features::empty(),
-                tunings: gpu::plain,
-                schedule: |o, _, caps| gpu::schedule(o, false, caps),
-            },
-        },
-        Kernel {
-            name: "cpu",
-            arithmetic: Arithmetic::F32,
-            body: Body::Cpu { accepts: |_| Ok(()), run: cpu::run },
-        },
+        Kernel::gpu("plain", gpu::plain, |o, _, caps| gpu::schedule(o, false, caps)),
+        Kernel::cpu(cpu::run),
     ];
 
     fn operands(&self) -> Result<Vec<Operand>, DescriptorError> {

@@ -1,6 +1,7 @@
 //! The reference by hand.
 
 use super::*;
+use crate::ops::Arithmetic;
 use crate::tensor::HostTensor;
 
 fn reference(op: &EmbeddingBag, index: &[u32], offsets: &[u32], weights: &[f32]) -> Vec<Vec<f64>> {

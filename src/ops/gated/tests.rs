@@ -1,6 +1,7 @@
 //! The reference by hand, one way and the other.
 
 use super::*;
+use crate::ops::Arithmetic;
 use crate::tensor::HostTensor;
 
 fn of(op: &Gated, tensors: &[(&'static str, &[f32])]) -> Vec<f64> {

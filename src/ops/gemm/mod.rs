@@ -16,8 +16,7 @@ mod tests;
 pub use orientation::Orientation;
 
 use super::{
-    Activation, Arithmetic, Body, Case, Cost, DescriptorError, Inputs, Kernel, Operation, Outputs, Real,
-    TINY,
+    Activation, Case, Cost, DescriptorError, Inputs, Kernel, Operation, Outputs, Real, TINY,
     expect::{expect_factor, expect_number, expect_per_tensor, unscaled},
     real::spoils,
 };
@@ -259,30 +258,10 @@ impl Operation for Gemm {
     const NAME: &'static str = "gemm";
     const KERNELS: &'static [Kernel<Self>] = &[
         #[cfg(feature = "gpu")]
-        Kernel {
-            name: "register",
-            arithmetic: Arithmetic::F32,
-            body: Body::Gpu {
-                requires: wgpu::Features::empty(),
-                tunings: gpu::register_tunings,
-                schedule: gpu::register,
-            },
-        },
+        Kernel::gpu("register", gpu::register_tunings, gpu::register),
         #[cfg(feature = "gpu")]
-        Kernel {
-            name: "tiled",
-            arithmetic: Arithmetic::F32,
-            body: Body::Gpu {
-                requires: wgpu::Features::empty(),
-                tunings: gpu::tiled_tunings,
-                schedule: gpu::tiled,
-            },
-        },
-        Kernel {
-            name: "cpu",
-            arithmetic: Arithmetic::F32,
-            body: Body::Cpu { accepts: |_| Ok(()), run: cpu::run },
-        },
+        Kernel::gpu("tiled", gpu::tiled_tunings, gpu::tiled),
+        Kernel::cpu(cpu::run),
     ];
 
     fn operands(&self) -> Result<Vec<Operand>, DescriptorError> {

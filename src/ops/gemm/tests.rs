@@ -1,6 +1,7 @@
 //! The reference against closed forms.
 
 use super::*;
+use crate::ops::Arithmetic;
 use crate::{
     dtype::Format,
     ops::{Inputs, U},

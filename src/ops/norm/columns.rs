@@ -10,7 +10,7 @@ use super::{
 use crate::{
     cpu::{self, HostArgs, Threads},
     ops::{Arithmetic, Cost, DescriptorError, Inputs, Outputs, Real},
-    tensor::{Access, Draw, Element, Operand, values},
+    tensor::{Draw, Element, Operand, values},
 };
 
 /// Rows that are summed before a tree joins the sums.
@@ -125,9 +125,8 @@ impl ColumnNorm {
         }
         let tracked = [("running_mean", Draw::Normal), ("running_var", Draw::Positive)];
         for (role, draw) in tracked.into_iter().filter(|_| self.source != Source::Found) {
-            let access = if self.source == Source::Given { Access::Read } else { Access::ReadWrite };
-            let x = Operand::read(role, [self.cols()], Element::F32).map_err(layout(role))?;
-            all.push(Operand { access, ..x.draw(draw) });
+            let operand = if self.source == Source::Given { Operand::read } else { Operand::update };
+            all.push(operand(role, [self.cols()], Element::F32).map_err(layout(role))?.draw(draw));
         }
         for role in ["saved_mean", "saved_inv_std"].into_iter().filter(|_| self.saved) {
             all.push(Operand::write(role, [self.cols()], Element::F32).map_err(layout(role))?);
@@ -275,23 +274,13 @@ macro_rules! column_kernels {
     () => {
         &[
             #[cfg(feature = "gpu")]
-            Kernel {
-                name: "staged",
-                arithmetic: columns::GPU,
-                body: Body::Gpu {
-                    requires: wgpu::Features::empty(),
-                    tunings: |_, _| Ok(vec![crate::gpu::Tuning::new("", &[])]),
-                    schedule: |o, _, caps| o.columns().schedule(caps),
-                },
-            },
-            Kernel {
-                name: "cpu",
-                arithmetic: columns::CPU,
-                body: Body::Cpu {
-                    accepts: |_| Ok(()),
-                    run: |o, args, threads| o.columns().run(args, threads),
-                },
-            },
+            Kernel::<Self>::gpu(
+                "staged",
+                |_, _| Ok(vec![crate::gpu::Tuning::new("", &[])]),
+                |o, _, caps| o.columns().schedule(caps),
+            )
+            .arithmetic(columns::GPU),
+            Kernel::<Self>::cpu(|o, args, threads| o.columns().run(args, threads)).arithmetic(columns::CPU),
         ]
     };
 }

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     arguments,
     dtype::Overflow,
-    ops::{Activation, Body, Case, Cost, DescriptorError, Inputs, Kernel, Operation, Outputs},
+    ops::{Activation, Case, Cost, DescriptorError, Inputs, Kernel, Operation, Outputs},
     tensor::{DType, Element, Operand},
 };
 

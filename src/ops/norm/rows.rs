@@ -200,20 +200,13 @@ macro_rules! row_kernels {
     () => {
         &[
             #[cfg(feature = "gpu")]
-            Kernel {
-                name: "rows",
-                arithmetic: rows::GPU,
-                body: Body::Gpu {
-                    requires: wgpu::Features::empty(),
-                    tunings: |o, _| Ok(o.rows().tunings()),
-                    schedule: |o, t, caps| o.rows().schedule(t, caps),
-                },
-            },
-            Kernel {
-                name: "cpu",
-                arithmetic: rows::CPU,
-                body: Body::Cpu { accepts: |_| Ok(()), run: |o, args, threads| o.rows().run(args, threads) },
-            },
+            Kernel::<Self>::gpu(
+                "rows",
+                |o, _| Ok(o.rows().tunings()),
+                |o, t, caps| o.rows().schedule(t, caps),
+            )
+            .arithmetic(rows::GPU),
+            Kernel::<Self>::cpu(|o, args, threads| o.rows().run(args, threads)).arithmetic(rows::CPU),
         ]
     };
 }

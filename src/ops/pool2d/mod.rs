@@ -7,8 +7,8 @@ mod gpu;
 mod tests;
 
 use super::{
-    Activation, Arithmetic, Body, Case, Cost, DescriptorError, Inputs, Kernel, Operation, Outputs, Real,
-    expect::expect_number, real::larger,
+    Activation, Case, Cost, DescriptorError, Inputs, Kernel, Operation, Outputs, Real, expect::expect_number,
+    real::larger,
 };
 use crate::{
     arguments,
@@ -277,26 +277,11 @@ impl Operation for Pool2d {
     const NAME: &'static str = "pool2d";
     const KERNELS: &'static [Kernel<Self>] = &[
         #[cfg(feature = "gpu")]
-        Kernel {
-            name: "tree",
-            arithmetic: Arithmetic { chain: 256 },
-            body: Body::Gpu {
-                requires: wgpu::Features::empty(),
-                tunings: gpu::tree,
-                schedule: |o, _, caps| gpu::schedule(o, true, caps),
-            },
-        },
+        Kernel::gpu("tree", gpu::tree, |o, _, caps| gpu::schedule(o, true, caps))
+            .arithmetic(super::Arithmetic { chain: 256 }),
         #[cfg(feature = "gpu")]
-        Kernel {
-            name: "plain",
-            arithmetic: Arithmetic::F32,
-            body: Body::Gpu {
-                requires: wgpu::Features::empty(),
-                tunings: |_, _| Ok(vec![crate::gpu::Tuning::new("", &[])]),
-                schedule: |o, _, caps| gpu::schedule(o, false, caps),
-            },
-        },
-        Kernel { name: "cpu", arithmetic: Arithmetic::F32, body: Body::Cpu { accepts: |_| Ok(()), run } },
+        Kernel::plain(|o, _, caps| gpu::schedule(o, false, caps)),
+        Kernel::cpu(run),
     ];
 
     fn operands(&self) -> Result<Vec<Operand>, DescriptorError> {

@@ -8,7 +8,7 @@ mod gpu;
 mod tests;
 
 use super::{
-    Arithmetic, Body, Case, Cost, DescriptorError, Inputs, Kernel, Operation, Outputs, Real,
+    Case, Cost, DescriptorError, Inputs, Kernel, Operation, Outputs, Real,
     binary::spoils,
     expect::{expect_number, unscaled},
 };
@@ -242,16 +242,8 @@ impl Operation for Rope {
     const NAME: &'static str = "rope";
     const KERNELS: &'static [Kernel<Self>] = &[
         #[cfg(feature = "gpu")]
-        Kernel {
-            name: "plain",
-            arithmetic: Arithmetic::F32,
-            body: Body::Gpu {
-                requires: wgpu::Features::empty(),
-                tunings: |_, _| Ok(vec![crate::gpu::Tuning::new("", &[])]),
-                schedule: gpu::schedule,
-            },
-        },
-        Kernel { name: "cpu", arithmetic: Arithmetic::F32, body: Body::Cpu { accepts: |_| Ok(()), run } },
+        Kernel::gpu("plain", |_, _| Ok(vec![crate::gpu::Tuning::new("", &[])]), gpu::schedule),
+        Kernel::cpu(run),
     ];
 
     fn operands(&self) -> Result<Vec<Operand>, DescriptorError> {

@@ -1,6 +1,7 @@
 //! The reference by hand, and against what rotations are.
 
 use super::*;
+use crate::ops::Arithmetic;
 use crate::tensor::HostTensor;
 
 fn of(op: &Rope, tensors: &[(&'static str, &[f32])], words: &[(&'static str, &[u32])]) -> Vec<f64> {

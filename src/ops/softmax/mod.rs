@@ -8,7 +8,7 @@ mod gpu;
 mod tests;
 
 use super::{
-    Arithmetic, Body, Case, Cost, DescriptorError, Inputs, Kernel, Operation, Outputs, Real,
+    Arithmetic, Case, Cost, DescriptorError, Inputs, Kernel, Operation, Outputs, Real,
     expect::{expect_number, unscaled},
     gemm::batch::{self, Batches},
 };
@@ -195,20 +195,8 @@ impl Operation for Softmax {
     const NAME: &'static str = "softmax";
     const KERNELS: &'static [Kernel<Self>] = &[
         #[cfg(feature = "gpu")]
-        Kernel {
-            name: "row",
-            arithmetic: Arithmetic { chain: 128 },
-            body: Body::Gpu {
-                requires: wgpu::Features::empty(),
-                tunings: gpu::tunings,
-                schedule: gpu::schedule,
-            },
-        },
-        Kernel {
-            name: "cpu",
-            arithmetic: Arithmetic { chain: 1 },
-            body: Body::Cpu { accepts: |_| Ok(()), run: cpu::run },
-        },
+        Kernel::gpu("row", gpu::tunings, gpu::schedule).arithmetic(Arithmetic { chain: 128 }),
+        Kernel::cpu(cpu::run).arithmetic(Arithmetic { chain: 1 }),
     ];
 
     fn operands(&self) -> Result<Vec<Operand>, DescriptorError> {

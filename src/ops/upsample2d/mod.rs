@@ -7,10 +7,7 @@ mod gpu;
 #[cfg(test)]
 mod tests;
 
-use super::{
-    Arithmetic, Body, Case, Cost, DescriptorError, Inputs, Kernel, Operation, Outputs, Real,
-    expect::expect_number,
-};
+use super::{Case, Cost, DescriptorError, Inputs, Kernel, Operation, Outputs, Real, expect::expect_number};
 use crate::{
     arguments,
     dtype::Overflow,
@@ -207,20 +204,8 @@ impl Operation for Upsample2d {
     const NAME: &'static str = "upsample2d";
     const KERNELS: &'static [Kernel<Self>] = &[
         #[cfg(feature = "gpu")]
-        Kernel {
-            name: "plain",
-            arithmetic: Arithmetic::F32,
-            body: Body::Gpu {
-                requires: wgpu::Features::empty(),
-                tunings: |_, _| Ok(vec![crate::gpu::Tuning::new("", &[])]),
-                schedule: gpu::schedule,
-            },
-        },
-        Kernel {
-            name: "cpu",
-            arithmetic: Arithmetic::F32,
-            body: Body::Cpu { accepts: |_| Ok(()), run: cpu::run },
-        },
+        Kernel::gpu("plain", |_, _| Ok(vec![crate::gpu::Tuning::new("", &[])]), gpu::schedule),
+        Kernel::cpu(cpu::run),
     ];
 
     fn operands(&self) -> Result<Vec<Operand>, DescriptorError> {

@@ -1,6 +1,7 @@
 //! The reference by hand, and on what any interpolation keeps.
 
 use super::*;
+use crate::ops::Arithmetic;
 use crate::tensor::HostTensor;
 
 fn values(op: &Upsample2d, x: &[f32]) -> Vec<f64> {
