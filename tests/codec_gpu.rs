@@ -119,7 +119,7 @@ fn every_code_decodes_to_its_golden_value() {
         for format in Format::ALL {
             let one = Scales::per_tensor(Scale::ONE);
             let x = HostTensor::from_codes(format, &codes, [4, 64], one).unwrap();
-            let op = Dequantize::new([4, 64], format, PerTensor, DType::F32);
+            let op = Dequantize::new([4, 64], Element::f8(format, PerTensor), DType::F32);
             let x = ctx.upload_blocking(&x).unwrap();
             let out = ctx.empty_blocking(&Layout::new([4, 64], Element::F32).unwrap()).unwrap();
             let plan = ctx.plan_blocking(&op).unwrap();

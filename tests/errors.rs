@@ -226,9 +226,17 @@ fn descriptors(t: &mut Table, ctx: &Context) {
         DescriptorError { .. }
     );
     row!(t, Reduce::amax([6], Element::U32, PerTensor).operands(), DescriptorError { .. });
-    row!(t, ctx.plan_blocking(&Dequantize::new([], e5m2, PerTensor, f)), Error::Descriptor(..));
-    row!(t, ctx.plan_blocking(&Dequantize::new([6], e5m2, PerToken, DType::F8(e5m2))), Error::Descriptor(..));
-    row!(t, ctx.plan_blocking(&Dequantize::new([6], e5m2, PerChannel { axis: 1 }, f)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Dequantize::new([], Element::f8(e5m2, PerTensor), f)), Error::Descriptor(..));
+    row!(
+        t,
+        ctx.plan_blocking(&Dequantize::new([6], Element::f8(e5m2, PerToken), DType::F8(e5m2))),
+        Error::Descriptor(..)
+    );
+    row!(
+        t,
+        ctx.plan_blocking(&Dequantize::new([6], Element::f8(e5m2, PerChannel { axis: 1 }), f)),
+        Error::Descriptor(..)
+    );
     row!(t, ctx.plan_blocking(&Reduce::amax([0], Element::F32, PerTensor)), Error::Descriptor(..));
     row!(
         t,

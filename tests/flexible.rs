@@ -270,7 +270,7 @@ fn quantize(ctx: &Context, x: &[f32], format: Format, overflow: Overflow) -> Hos
 }
 
 fn dequantize(ctx: &Context, x: &HostTensor) -> Vec<f32> {
-    let op = Dequantize::new(x.shape(), x.layout().element().format().unwrap(), PerTensor, DType::F32);
+    let op = Dequantize::new(x.shape(), x.layout().element(), DType::F32);
     let out = ctx.empty_blocking(&Layout::new(x.shape(), Element::F32).unwrap()).unwrap();
     let x = ctx.upload_blocking(x).unwrap();
     ctx.run([&ctx.plan_blocking(&op).unwrap().bind(&DequantizeArgs::new(&x, &out)).unwrap()]).unwrap();

@@ -244,7 +244,7 @@ fn wrong_calls_are_errors() {
     assert!(Gemm::new(1, 1, 4).bias(DType::U32).operands().is_err());
     assert!(Reduce::amax([4], Element::U32, PerTensor).operands().is_err());
     assert!(Quantize::new([4], DType::U32, Format::E5M2, PerTensor).operands().is_err());
-    assert!(Dequantize::new([4], Format::E5M2, PerTensor, DType::U32).operands().is_err());
+    assert!(Dequantize::new([4], Element::f8(Format::E5M2, PerTensor), DType::U32).operands().is_err());
 }
 
 fn x_host() -> HostTensor {

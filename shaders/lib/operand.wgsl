@@ -1,5 +1,5 @@
-// Operand `$x`, read four consecutive elements (a quad) at a time. `$X_F32`, `$X_F16`, `$X_BF16` or `$X_F8` says
-// what they are; `$at` is the binding of its values. Rows start at whole quads, and their padding is zero.
+// Operand `$x`, read four consecutive elements (a quad) at a time. `$X_F32`, `$X_F16`, `$X_BF16`, `$X_F8` or `$X_CODE8`
+// says what they are; `$at` is the binding of its values. Rows start at whole quads, and their padding is zero.
 #import lib/bits.wgsl
 #import lib/minifloat.wgsl
 #import lib/fp8.wgsl
@@ -27,6 +27,15 @@ fn $x_bits(quad: u32) -> vec4<u32> {
 fn $x_bits(quad: u32) -> vec4<u32> {
     let w = $x_values[quad];
     return vec4(w.x << 16u, w.x & 0xffff0000u, w.y << 16u, w.y & 0xffff0000u);
+}
+#endif
+
+#ifdef $X_CODE8
+@group(0) @binding($at) var<storage, read> $x_values: array<u32>;
+
+// Of a codebook, which lib/scale.wgsl reads.
+fn $x_bits(quad: u32) -> vec4<u32> {
+    return $x_table(fp8_unpack($x_values[quad]));
 }
 #endif
 

@@ -1,6 +1,31 @@
 // Scales of operand `$x`, only read; binding `$at`. See lib/record.wgsl for how they lie. Where they are finer than
 // the tensor, params.$x_row_stride, $x_row_groups, $x_col_stride and $x_col_groups say who shares one.
 #ifdef $X_SCALED
+#ifdef $X_TABLE
+@group(0) @binding($at) var<storage, read> $x_record: array<vec4<u32>>;
+
+// Bits of the numbers that codes mean.
+fn $x_table(codes: vec4<u32>) -> vec4<u32> {
+    return vec4($x_number(codes.x), $x_number(codes.y), $x_number(codes.z), $x_number(codes.w));
+}
+
+fn $x_number(code: u32) -> u32 {
+    return $x_record[1u + code / 4u][code % 4u];
+}
+
+// Numbers already.
+fn $x_scale_at(row: u32, col: u32) -> f32 {
+    return 1.0;
+}
+
+fn $x_scales(row: u32, quad: u32) -> vec4<f32> {
+    return vec4(1.0);
+}
+
+fn $x_flags() -> u32 {
+    return $x_record[0].w;
+}
+#else
 #ifdef $X_PER_TENSOR
 @group(0) @binding($at) var<uniform> $x_record: vec4<u32>;
 
@@ -43,8 +68,9 @@ fn $x_flags() -> u32 {
     return $x_record[0].w;
 }
 #endif
+#endif
 
-// Whether the format has no NaN and the record says that there was one: then all is NaN.
+// Whether no code need be NaN and the record says that there was one: then all is NaN.
 fn $x_lost_nan() -> bool {
 #ifdef $X_NO_NAN
     return ($x_flags() & 4u) != 0u;

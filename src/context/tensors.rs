@@ -4,9 +4,10 @@
 use super::Gpu;
 use super::{Backend, Context};
 use crate::{
+    dtype::S2fp8,
     error::Error,
     scale::{Scales, flags},
-    tensor::{DeviceTensor, HostTensor, Layout, Part, Storage},
+    tensor::{DType, DeviceTensor, HostTensor, Layout, Part, Storage},
 };
 #[cfg(feature = "gpu")]
 use crate::{gpu, tensor::Buffer};
@@ -86,13 +87,17 @@ impl Context {
         self.tensor(tensor.layout(), Init::Words(tensor.words()), tensor.scales()).await
     }
 
-    /// A tensor to be written. Its contents are arbitrary (NaN in debug builds); scales, where it has them, are 1.
+    /// A tensor to be written. Its contents are arbitrary (NaN in debug builds); scales, where it has them, are 1, a codebook that of
+    /// E5M2.
     ///
     /// # Errors
     /// As [`Context::upload`].
     pub async fn empty(&self, layout: &Layout) -> Result<DeviceTensor, Error> {
         let groups = layout.groups() as usize;
-        let scales = layout.element().scaling().map(|g| Scales::unit(g, groups));
+        let scales = layout.element().scaling().map(|g| match layout.element().dtype() {
+            DType::Code8 => Scales::with_codebook(&S2fp8::default().codebook()),
+            _ => Scales::unit(g, groups),
+        });
         self.fresh(layout, scales).await
     }
 

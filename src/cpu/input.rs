@@ -65,7 +65,7 @@ impl<'a> Input<'a> {
     /// As an index: if there is no such row, or the row has no such columns.
     pub fn codes(&self, row: usize, col: usize, out: &mut [f32]) {
         rows::decode(&self.layout, self.words, row, col, out);
-        self.lose(out);
+        self.mean(out);
     }
 
     /// [`codes`](Self::codes) of whole rows from `row` on, as many as fill `out`.
@@ -74,12 +74,14 @@ impl<'a> Input<'a> {
     /// As there.
     pub(crate) fn code_rows(&self, row: usize, out: &mut [f32]) {
         rows::decode_rows(&self.layout, self.words, row, out);
-        self.lose(out);
+        self.mean(out);
     }
 
-    /// Makes all NaN where a NaN was lost.
-    fn lose(&self, out: &mut [f32]) {
-        if self.scales.as_ref().is_some_and(Scales::lost_nan) {
+    /// Codes of a codebook become what they mean; all becomes NaN where a NaN was lost.
+    fn mean(&self, out: &mut [f32]) {
+        let Some(s) = &self.scales else { return };
+        s.look_up(out);
+        if s.lost_nan() {
             out.fill(f32::NAN);
         }
     }

@@ -29,6 +29,7 @@ pub(crate) fn kind(dtype: DType) -> &'static str {
         DType::Bf16 => "BF16",
         DType::U32 => "U32",
         DType::F8(_) => "F8",
+        DType::Code8 => "CODE8",
     }
 }
 
@@ -116,6 +117,11 @@ impl StageBuilder {
         let Some(granularity) = element.scaling() else { return self };
         let x = role.to_uppercase();
         self.specialization.define(format!("{x}_SCALED"));
+        if element.dtype() == DType::Code8 {
+            self.specialization.define(format!("{x}_TABLE"));
+            self.specialization.define(format!("{x}_NO_NAN"));
+            return self.bind(bind(at, scales(role), Usage::Read));
+        }
         if granularity == Granularity::PerTensor {
             self.specialization.define(format!("{x}_PER_TENSOR"));
             return self.bind(bind(at, scales(role), Usage::Uniform));

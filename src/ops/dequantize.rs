@@ -20,22 +20,20 @@ use crate::{
 
 /// out = code · scale, rounded to the kind of `out`.
 ///
-/// * `x`: `shape`, `format` at `granularity` (any).
+/// * `x`: `shape`, an 8-bit format at any granularity, or codes of a codebook: out = table\[code\].
 /// * `out`: `shape`, f32, f16 or bf16.
 ///
 /// One f32 multiplication per element, then nearest even; the same bits on every backend as long as the product is
 /// not an f32 subnormal. Inf stays Inf, NaN stays NaN (of no promised
 /// sign or payload).
 ///
-/// Errors: an 8-bit `to`; shapes that cannot be.
+/// Errors: a `from` that is not 8-bit, a `to` that is; shapes that cannot be.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dequantize {
     /// Shape of both tensors.
     pub shape: Vec<u32>,
-    /// Format of the codes.
-    pub format: Format,
-    /// Which codes share a scale.
-    pub granularity: Granularity,
+    /// Elements of `x`.
+    pub from: Element,
     /// Kind of `out`.
     pub to: DType,
 }
@@ -51,9 +49,9 @@ arguments! {
 }
 
 impl Dequantize {
-    /// `format` at `granularity` to `to`.
-    pub fn new(shape: impl Into<Vec<u32>>, format: Format, granularity: Granularity, to: DType) -> Self {
-        Self { shape: shape.into(), format, granularity, to }
+    /// `from` to `to`.
+    pub fn new(shape: impl Into<Vec<u32>>, from: Element, to: DType) -> Self {
+        Self { shape: shape.into(), from, to }
     }
 }
 
@@ -66,17 +64,25 @@ impl Operation for Dequantize {
     ];
 
     fn operands(&self) -> Result<Vec<Operand>, DescriptorError> {
-        let from = Element::f8(self.format, self.granularity);
+        if !matches!(self.from.dtype(), DType::F8(_) | DType::Code8) {
+            let got = self.from.to_string();
+            return Err(DescriptorError::new(
+                Self::NAME,
+                "from",
+                "an 8-bit float, or codes of a codebook",
+                got,
+            ));
+        }
         let to = unscaled(Self::NAME, "to", self.to)?;
-        let x =
-            Operand::read("x", self.shape.clone(), from).map_err(DescriptorError::layout(Self::NAME, "x"))?;
+        let x = Operand::read("x", self.shape.clone(), self.from)
+            .map_err(DescriptorError::layout(Self::NAME, "x"))?;
         let out = Operand::write("out", self.shape.clone(), to)
             .map_err(DescriptorError::layout(Self::NAME, "out"))?;
         Ok(vec![x, out])
     }
 
     fn variant(&self) -> String {
-        format!("{}_{}", self.format, self.to)
+        format!("{}_{}", self.from.dtype(), self.to)
     }
 
     fn cost(&self) -> Cost {
@@ -94,7 +100,7 @@ impl Operation for Dequantize {
         for f in Format::ALL.into_iter().chain(super::kinds::FLEXIBLE) {
             for to in [DType::F32, DType::F16, DType::Bf16] {
                 for data in [Data::Random, Data::SmallIntegers, Data::Specials] {
-                    let op = Dequantize::new([8, 259], f, PerTensor, to);
+                    let op = Dequantize::new([8, 259], Element::f8(f, PerTensor), to);
                     all.push(Case::new(format!("{f} to {to} {data:?}"), Purpose::Edge, data, op));
                 }
             }
@@ -111,11 +117,17 @@ impl Operation for Dequantize {
                 (Mx { cols: 5 }, &[3, 3, 17]),
                 (Granularity::MX, &[4, 80]),
             ] {
-                let op = Dequantize::new(shape, Format::E5M2, g, DType::F32);
+                let op = Dequantize::new(shape, Element::f8(Format::E5M2, g), DType::F32);
                 all.push(Case::new(format!("{g} {shape:?}"), Purpose::Smoke, data, op));
             }
         }
-        let op = |to| Dequantize::new([4096, 4096], Format::E4M3FN, PerTensor, to);
+        for to in [DType::F32, DType::F16, DType::Bf16] {
+            for data in [Data::Random, Data::SmallIntegers, Data::Specials] {
+                let op = Dequantize::new([8, 259], Element::CODE8, to);
+                all.push(Case::new(format!("codebook to {to} {data:?}"), Purpose::Smoke, data, op));
+            }
+        }
+        let op = |to| Dequantize::new([4096, 4096], Element::f8(Format::E4M3FN, PerTensor), to);
         all.push(Case::new("to f32 4096x4096", Purpose::Bench, Data::Random, op(DType::F32)));
         all.push(Case::new("to f16 4096x4096", Purpose::Bench, Data::Random, op(DType::F16)));
         all

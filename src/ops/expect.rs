@@ -17,7 +17,9 @@ pub(crate) fn expect_some(op: &'static str, all: &[(&'static str, u32)]) -> Resu
 /// What operations read and write: numbers, not integers.
 pub(crate) fn expect_number(op: &'static str, what: &'static str, e: Element) -> Result<(), DescriptorError> {
     match e.dtype() {
-        DType::U32 => Err(DescriptorError::new(op, what, "f32, f16, bf16 or an 8-bit float", "u32")),
+        got @ (DType::U32 | DType::Code8) => {
+            Err(DescriptorError::new(op, what, "f32, f16, bf16 or an 8-bit float", got.to_string()))
+        }
         _ => Ok(()),
     }
 }
@@ -41,14 +43,17 @@ pub(crate) fn unscaled(
         DType::F32 => Ok(Element::F32),
         DType::F16 => Ok(Element::F16),
         DType::Bf16 => Ok(Element::BF16),
-        got @ (DType::F8(_) | DType::U32) => {
+        got @ (DType::F8(_) | DType::Code8 | DType::U32) => {
             Err(DescriptorError::new(op, what, "f32, f16 or bf16", got.to_string()))
         }
     }
 }
 
-/// What products multiply: products of codes must be exact and normal in f32.
+/// What products multiply: products of codes must be exact and normal in f32; codes of a codebook are numbers of f32.
 pub(crate) fn expect_factor(op: &'static str, what: &'static str, e: Element) -> Result<(), DescriptorError> {
+    if e.dtype() == DType::Code8 {
+        return Ok(());
+    }
     expect_number(op, what, e)?;
     let Some(f) = e.format().filter(|f| !f.is_f32_safe()) else { return Ok(()) };
     let expected = "a format whose products are exact and normal in f32: magnitudes in [2^-63, 2^64)";
@@ -62,7 +67,6 @@ pub(crate) fn expect_per_tensor(
     what: &'static str,
     e: Element,
 ) -> Result<(), DescriptorError> {
-    expect_number(op, what, e)?;
     match e.scaling() {
         None | Some(Granularity::PerTensor) => Ok(()),
         Some(g) => {

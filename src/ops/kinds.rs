@@ -12,6 +12,11 @@ pub(crate) fn kinds() -> Vec<Element> {
     [Element::F32, Element::F16, Element::BF16].into_iter().chain(coded).collect()
 }
 
+/// Every kind of factor of a product: those, and codes of a codebook.
+pub(crate) fn factors() -> Vec<Element> {
+    kinds().into_iter().chain([Element::CODE8]).collect()
+}
+
 /// Every kind of output whose last axis is this one: plain, observed, 8-bit at every granularity; no block ends
 /// where a quad does.
 pub(crate) fn outs(axis: u8) -> Vec<Element> {

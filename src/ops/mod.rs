@@ -15,6 +15,7 @@ mod delayed_scale;
 mod dequantize;
 mod embedding;
 mod embedding_bag;
+mod encode;
 mod expect;
 mod gated;
 mod gemm;
@@ -46,6 +47,7 @@ pub use delayed_scale::{AmaxOf, DelayedScale, DelayedScaleArgs};
 pub use dequantize::{Dequantize, DequantizeArgs};
 pub use embedding::{Embedding, EmbeddingArgs};
 pub use embedding_bag::{BagMode, Bags, EmbeddingBag, EmbeddingBagArgs};
+pub use encode::{Coding, Encode, EncodeArgs};
 pub(crate) use expect::{expect_epsilon, expect_number, unscaled};
 pub use gated::{Gated, GatedArgs, Halves};
 pub use gemm::{Gemm, GemmArgs, Orientation};
@@ -74,6 +76,7 @@ pub static OPERATIONS: &[Entry] = &[
     // In the order of README's table.
     entry::<Quantize>(),
     entry::<Dequantize>(),
+    entry::<Encode>(),
     entry::<Reduce>(),
     entry::<DelayedScale>(),
     entry::<Gemm>(),

@@ -299,6 +299,9 @@ impl Inputs {
         let mut x = vec![0.0; t.layout().elements() as usize];
         for (i, row) in x.chunks_exact_mut(cols).enumerate() {
             rows::decode(t.layout(), t.words(), i, 0, row);
+            if let Some(s) = t.scales() {
+                s.look_up(row);
+            }
             if t.scales().is_some_and(Scales::lost_nan) {
                 row.fill(f32::NAN);
             }

@@ -148,15 +148,20 @@ fn schedule(o: &Reduce, _: &Tuning, caps: &Capabilities) -> Schedule {
 /// amax of every group of `x` into a row of so many words.
 #[cfg(feature = "gpu")]
 fn row(x: &Layout, granularity: Granularity, (to, words): (Slot, u32), caps: &Capabilities) -> [Stage; 2] {
-    let zero = StageBuilder::new(shader!("reduce/zero.wgsl")).bind(bind(1, to, Usage::Write)).linear(
+    let stage = amax_of(x).bind(bind(3, to, Usage::ReadWrite));
+    [zero(to, words, caps), amax_stage(stage, x, granularity, caps)]
+}
+
+/// So many words of zeros.
+#[cfg(feature = "gpu")]
+pub(crate) fn zero(to: Slot, words: u32, caps: &Capabilities) -> Stage {
+    StageBuilder::new(shader!("reduce/zero.wgsl")).bind(bind(1, to, Usage::Write)).linear(
         binding::LINEAR,
         words.into(),
         Params::new(&[("words", words)]),
         0,
         caps,
-    );
-    let stage = amax_of(x).bind(bind(3, to, Usage::ReadWrite));
-    [zero, amax_stage(stage, x, granularity, caps)]
+    )
 }
 
 #[cfg(feature = "gpu")]

@@ -16,6 +16,6 @@ mod unit;
 
 pub use granularity::{Granularity, GroupMap};
 pub use rule::ScaleRule;
-pub(crate) use scales::words_for;
+pub(crate) use scales::{CODEBOOK_WORDS, words_for};
 pub use scales::{Record, Scales, flags};
 pub use unit::{Multiplier, Scale, ScaleError};

@@ -1,7 +1,7 @@
 //! What a quantised tensor carries beside its codes.
 
 use super::{Granularity, GroupMap, Scale, ScaleError, ScaleRule};
-use crate::dtype::{F8E8M0FNU, Format};
+use crate::dtype::{Codebook, F8E8M0FNU, Format};
 use bytemuck::{Pod, Zeroable};
 
 /// Bits of [`Record::flags`].
@@ -38,7 +38,8 @@ pub struct Record {
 ///
 /// As words: the record; at granularities finer than the tensor, after it scale, inv_scale and amax bits of every
 /// group, each array padded with zeros to a multiple of four words. Of MX blocks only the scales, a byte of
-/// [`F8E8M0FNU`] each, four to a word, the first lowest; padded as well.
+/// [`F8E8M0FNU`] each, four to a word, the first lowest; padded as well. Behind the record of a tensor of codes of a
+/// [`Codebook`], whose scale is 1, lies that: 256 numbers by code, 256 thresholds, 256 codes in order.
 ///
 /// ```
 /// use quarter::scale::{Granularity, Scale, Scales};
@@ -63,6 +64,9 @@ pub(crate) fn words_for(granularity: Granularity, groups: u64) -> u64 {
         _ => 4 + 3 * groups.next_multiple_of(4),
     }
 }
+
+/// Words of the record and a codebook.
+pub(crate) const CODEBOOK_WORDS: usize = 4 + Codebook::WORDS;
 
 impl Scales {
     /// One scale for the whole tensor.
@@ -92,6 +96,30 @@ impl Scales {
         Ok(out)
     }
 
+    /// Those of codes of a codebook: scale 1.
+    pub fn with_codebook(codebook: &Codebook) -> Self {
+        let mut s = Self::unit(Granularity::PerTensor, 1);
+        s.words.extend(codebook.words());
+        s
+    }
+
+    /// The codebook, if there is one.
+    pub fn codebook(&self) -> Option<Codebook> {
+        self.has_codebook().then(|| Codebook::from_words(&self.words[4..]))
+    }
+
+    pub(crate) fn has_codebook(&self) -> bool {
+        self.words.len() == CODEBOOK_WORDS && self.granularity == Granularity::PerTensor
+    }
+
+    /// Codes, as numbers, become what they mean, if there is a codebook.
+    pub(crate) fn look_up(&self, codes: &mut [f32]) {
+        if self.has_codebook() {
+            let table = &self.words[4..260];
+            codes.iter_mut().for_each(|v| *v = f32::from_bits(table[*v as usize]));
+        }
+    }
+
     /// All scales 1.
     pub(crate) fn unit(granularity: Granularity, groups: usize) -> Self {
         let mut words = vec![0; words_for(granularity, groups as u64) as usize];
@@ -105,7 +133,6 @@ impl Scales {
     }
 
     pub(crate) fn from_words(granularity: Granularity, groups: usize, words: Vec<u32>) -> Self {
-        assert_eq!(words.len() as u64, words_for(granularity, groups as u64));
         Self { granularity, groups, words }
     }
 

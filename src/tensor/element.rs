@@ -17,6 +17,8 @@ pub enum DType {
     U32,
     /// An 8-bit float.
     F8(Format),
+    /// An 8-bit code whose number stands in the tensor's own table ([`Codebook`](crate::dtype::Codebook)).
+    Code8,
 }
 
 impl DType {
@@ -25,7 +27,7 @@ impl DType {
         match self {
             Self::F32 | Self::U32 => 4,
             Self::F16 | Self::Bf16 => 2,
-            Self::F8(_) => 1,
+            Self::F8(_) | Self::Code8 => 1,
         }
     }
 
@@ -46,6 +48,7 @@ impl fmt::Display for DType {
             Self::Bf16 => f.write_str("bf16"),
             Self::U32 => f.write_str("u32"),
             Self::F8(x) => f.write_str(x.name()),
+            Self::Code8 => f.write_str("code8"),
         }
     }
 }
@@ -65,6 +68,9 @@ impl Element {
     /// bfloat16.
     pub const BF16: Self = Self { dtype: DType::Bf16, scaling: None };
 
+    /// An 8-bit code of the tensor's codebook, which lies behind its record.
+    pub const CODE8: Self = Self { dtype: DType::Code8, scaling: Some(Granularity::PerTensor) };
+
     /// A 32-bit unsigned integer.
     pub const U32: Self = Self { dtype: DType::U32, scaling: None };
 
@@ -79,13 +85,13 @@ impl Element {
     pub const fn observed(self) -> Self {
         match self.dtype {
             DType::F32 | DType::F16 | DType::Bf16 => Self { scaling: Some(Granularity::PerTensor), ..self },
-            DType::U32 | DType::F8(_) => self,
+            DType::U32 | DType::F8(_) | DType::Code8 => self,
         }
     }
 
     /// Whether it is f32, f16 or bf16 with a record.
     pub const fn is_observed(self) -> bool {
-        self.format().is_none() && self.scaling.is_some()
+        matches!(self.dtype, DType::F32 | DType::F16 | DType::Bf16) && self.scaling.is_some()
     }
 
     /// The same without a record, where it is [`observed`](Self::observed): what reads the values has no need of it.
@@ -98,7 +104,7 @@ impl Element {
         self.dtype
     }
 
-    /// How it is scaled; per tensor, by 1, where it is observed.
+    /// How it is scaled; per tensor, by 1, where it is observed or its codes are those of a codebook.
     pub const fn scaling(self) -> Option<Granularity> {
         self.scaling
     }
@@ -113,6 +119,7 @@ impl fmt::Display for Element {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.scaling {
             Some(_) if self.is_observed() => write!(f, "{} with amax", self.dtype),
+            Some(_) if self.dtype == DType::Code8 => self.dtype.fmt(f),
             Some(g) => write!(f, "{} scaled {g}", self.dtype),
             None => self.dtype.fmt(f),
         }

@@ -2,7 +2,7 @@
 
 use super::{DType, Element, Layout, TensorError, rows};
 use crate::{
-    dtype::{Format, Overflow},
+    dtype::{Codebook, Format, Overflow, S2fp8},
     scale::{Granularity, ScaleRule, Scales, flags},
 };
 use half::{bf16, f16};
@@ -112,7 +112,7 @@ impl HostTensor {
             DType::Bf16 => {
                 Self::from_bf16(&data.iter().map(|&x| bf16::from_f32(x)).collect::<Vec<_>>(), shape)
             }
-            got @ (DType::F8(_) | DType::U32) => {
+            got @ (DType::F8(_) | DType::Code8 | DType::U32) => {
                 Err(TensorError::Kind { what: "dtype", expected: "f32, f16 or bf16", got })
             }
         }
@@ -184,10 +184,15 @@ impl HostTensor {
         self.encode(layout, scales, overflow)
     }
 
-    fn quantized_layout(&self, format: Format, granularity: Granularity) -> Result<Layout, TensorError> {
-        if let got @ (DType::F8(_) | DType::U32) = self.layout.element().dtype() {
-            return Err(TensorError::Kind { what: "tensor", expected: "f32, f16 or bf16", got });
+    fn expect_unscaled(&self) -> Result<(), TensorError> {
+        match self.layout.element().dtype() {
+            DType::F32 | DType::F16 | DType::Bf16 => Ok(()),
+            got => Err(TensorError::Kind { what: "tensor", expected: "f32, f16 or bf16", got }),
         }
+    }
+
+    fn quantized_layout(&self, format: Format, granularity: Granularity) -> Result<Layout, TensorError> {
+        self.expect_unscaled()?;
         self.layout.with(Element::f8(format, granularity))
     }
 
@@ -237,6 +242,82 @@ impl HostTensor {
         Ok(Self { layout, words, scales: Some(scales) })
     }
 
+    /// Codes of a codebook, given.
+    ///
+    /// # Errors
+    /// As [`HostTensor::from_f32`].
+    ///
+    /// ```
+    /// use quarter::{dtype::Codebook, tensor::HostTensor};
+    /// let w = HostTensor::from_codebook(&Codebook::posit8(2)?, &[0x40, 0xC0, 0x44], [3])?;
+    /// assert_eq!(w.to_f32(), [1.0, -1.0, 1.5]);
+    /// # Ok::<(), quarter::Error>(())
+    /// ```
+    pub fn from_codebook(
+        codebook: &Codebook,
+        codes: &[u8],
+        shape: impl Into<Vec<u32>>,
+    ) -> Result<Self, TensorError> {
+        let layout = Layout::new(shape, Element::CODE8)?;
+        layout.expect_len("codes", codes.len())?;
+        let mut scales = Scales::with_codebook(codebook);
+        if codes.iter().any(|&c| codebook.is_nan(c)) {
+            scales.raise(flags::HAS_NAN);
+        }
+        Ok(Self { words: pad(&layout, codes), layout, scales: Some(scales) })
+    }
+
+    /// The nearest codes of a codebook; amax and flags are found.
+    ///
+    /// # Errors
+    /// [`TensorError::Kind`] for a tensor that is quantised already; [`TensorError::NoNan`] for a NaN that no code means.
+    pub fn encode_by(&self, codebook: &Codebook) -> Result<Self, TensorError> {
+        self.expect_unscaled()?;
+        let coded = self.coded(codebook)?;
+        if coded.scales.as_ref().is_some_and(Scales::lost_nan) {
+            return Err(TensorError::NoNan { what: "tensor" });
+        }
+        Ok(coded)
+    }
+
+    /// S2FP8 by the tensor's own statistics ([`S2fp8`]).
+    ///
+    /// # Errors
+    /// [`TensorError::Kind`] for a tensor that is quantised already.
+    ///
+    /// ```
+    /// use quarter::tensor::HostTensor;
+    /// let x = HostTensor::from_f32(&[1e-9, 3e-9, -2e-8, 0.0], [4])?;
+    /// let (s2fp8, e5m2) = (x.encode_s2fp8()?, quarter::dtype::Format::E5M2);
+    /// assert!(s2fp8.to_f32().iter().zip(x.to_f32()).all(|(a, b)| (a - b).abs() <= b.abs() / 8.0));
+    /// assert!(x.to_f32().iter().all(|x| e5m2.decode(e5m2.encode(*x, Default::default())) == 0.0)); // flushed
+    /// # Ok::<(), quarter::Error>(())
+    /// ```
+    pub fn encode_s2fp8(&self) -> Result<Self, TensorError> {
+        self.expect_unscaled()?;
+        let mut coded = self.coded(&S2fp8::new(&self.to_f32()).codebook())?;
+        if let Some(s) = &mut coded.scales
+            && !f32::from_bits(s.record().amax_bits).is_finite()
+        {
+            s.raise(flags::NON_FINITE_AMAX);
+        }
+        Ok(coded)
+    }
+
+    /// Codes of numbers; a NaN that no code means is lost, and flagged.
+    pub(crate) fn coded(&self, codebook: &Codebook) -> Result<Self, TensorError> {
+        let x = self.to_f32();
+        let codes: Vec<u8> = x.iter().map(|v| codebook.encode(*v)).collect();
+        let mut coded = Self::from_codebook(codebook, &codes, self.shape())?;
+        if let Some(s) = &mut coded.scales {
+            x.iter().for_each(|v| s.see(0, crate::cpu::magnitude(*v)));
+            if codebook.nan_code().is_none() && x.iter().any(|v| v.is_nan()) {
+                s.raise(flags::HAS_NAN | flags::LOST_NAN);
+            }
+        }
+        Ok(coded)
+    }
+
     /// Shape and elements.
     pub fn layout(&self) -> &Layout {
         &self.layout
@@ -265,6 +346,7 @@ impl HostTensor {
         for (row, x) in out.chunks_exact_mut(cols).enumerate() {
             rows::decode(&self.layout, &self.words, row, 0, x);
             if let Some((s, map)) = &scaling {
+                s.look_up(x);
                 s.apply(*map, row, 0, x);
             }
         }
@@ -277,7 +359,7 @@ impl HostTensor {
     /// [`TensorError::Kind`] when the tensor is not 8-bit.
     pub fn codes(&self) -> Result<Vec<u8>, TensorError> {
         match self.layout.element().dtype() {
-            DType::F8(_) => Ok(self.unpad()),
+            DType::F8(_) | DType::Code8 => Ok(self.unpad()),
             got => Err(TensorError::Kind { what: "codes", expected: "an 8-bit float", got }),
         }
     }

@@ -63,6 +63,20 @@ pub enum TensorError {
         /// The granularity of the scales.
         got: Granularity,
     },
+    /// Codes of a codebook come with one, other elements without.
+    #[error("scales: expected {expected}, for elements {element}")]
+    Codebook {
+        /// What would do.
+        expected: &'static str,
+        /// The tensor's elements.
+        element: super::Element,
+    },
+    /// A NaN where no code means it.
+    #[error("{what}: expected numbers, got NaN, which no code of the codebook means")]
+    NoNan {
+        /// The argument.
+        what: &'static str,
+    },
     /// Numbers stay where they are: as many of them, rows as long as before or without padding on both sides, and scales that
     /// need no shape.
     #[error(
@@ -112,6 +126,14 @@ pub enum TensorError {
     Scale(#[from] ScaleError),
 }
 
+/// Words of the scales of such a tensor.
+fn scales_words(element: Element, granularity: Granularity, groups: u64) -> u64 {
+    match element.dtype() {
+        DType::Code8 => scale::CODEBOOK_WORDS as u64,
+        _ => scale::words_for(granularity, groups),
+    }
+}
+
 /// Shape of a tensor and the place of every element.
 ///
 /// Elements lie in row-major order, the last axis contiguous. A *row* is one run along the last axis; every row
@@ -150,7 +172,7 @@ impl Layout {
         if let Some(granularity) = element.scaling() {
             match granularity.groups(&shape) {
                 None => return Err(TensorError::Granularity { shape, granularity }),
-                Some(groups) if !countable(scale::words_for(granularity, groups)) => {
+                Some(groups) if !countable(scales_words(element, granularity, groups)) => {
                     return Err(TensorError::TooLarge(shape));
                 }
                 Some(_) => {}
@@ -217,7 +239,7 @@ impl Layout {
 
     /// Bytes of the scales; 0 for unscaled elements.
     pub fn scales_bytes(&self) -> u64 {
-        self.element.scaling().map_or(0, |g| 4 * scale::words_for(g, self.groups()))
+        self.element.scaling().map_or(0, |g| 4 * scales_words(self.element, g, self.groups()))
     }
 
     /// Bytes of one part.
@@ -267,6 +289,7 @@ impl Layout {
     /// given the right ones.
     pub fn scales(&self, words: &[u32]) -> Scales {
         let granularity = self.element.scaling().expect("internal: scales of a tensor that has none");
+        assert_eq!(4 * words.len() as u64, self.scales_bytes());
         Scales::from_words(granularity, self.groups() as usize, words.to_vec())
     }
 
@@ -283,6 +306,11 @@ impl Layout {
         let (expected, got) = (self.groups() as usize, scales.groups());
         if self.element.scaling() != Some(granularity) {
             return Err(TensorError::Scales { expected: self.element, got: granularity });
+        }
+        let coded = self.element.dtype() == DType::Code8;
+        if coded != scales.has_codebook() {
+            let expected = if coded { "a codebook" } else { "no codebook" };
+            return Err(TensorError::Codebook { expected, element: self.element });
         }
         if self.element.is_observed() && scales.scale_of(0) != 1.0 {
             return Err(ScaleError::Observed(scales.scale_of(0)).into());

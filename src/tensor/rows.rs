@@ -10,7 +10,7 @@ use half::{bf16, f16, slice::HalfFloatSliceExt};
 /// Rows of so many numbers at most are decoded together with their padding.
 const SHORT: usize = 64;
 
-/// Numbers of row `row`, decoded; scales are not applied. `out` takes `out.len()` of them, from column `col` on; where rows
+/// Numbers of row `row`, decoded, or codes of a codebook as they are; scales are not applied. `out` takes `out.len()` of them, from column `col` on; where rows
 /// have no padding, on into the rows that follow.
 ///
 /// # Panics
@@ -55,6 +55,10 @@ fn unpack(dtype: DType, words: &[u32], first: usize, out: &mut [f32]) {
         DType::F32 => out.copy_from_slice(&bytemuck::cast_slice::<u32, f32>(words)[all]),
         DType::F16 => bytemuck::cast_slice::<u32, f16>(words)[all].convert_to_f32_slice(out),
         DType::Bf16 => bytemuck::cast_slice::<u32, bf16>(words)[all].convert_to_f32_slice(out),
+        DType::Code8 => {
+            let codes = &bytemuck::cast_slice::<u32, u8>(words)[all];
+            out.iter_mut().zip(codes).for_each(|(out, code)| *out = f32::from(*code));
+        }
         DType::U32 => out.iter_mut().zip(&words[all]).for_each(|(out, x)| *out = *x as f32),
         DType::F8(f) => {
             dtype::decode_slice(f, &bytemuck::cast_slice::<u32, u8>(words)[all], out).expect("equal lengths")
@@ -74,7 +78,7 @@ pub fn encode(dtype: DType, overflow: Overflow, x: &[f32], words: &mut [u32]) {
         DType::F32 => bytemuck::cast_slice_mut::<u32, f32>(words)[..n].copy_from_slice(x),
         DType::F16 => bytemuck::cast_slice_mut::<u32, f16>(words)[..n].convert_from_f32_slice(x),
         DType::Bf16 => bytemuck::cast_slice_mut::<u32, bf16>(words)[..n].convert_from_f32_slice(x),
-        DType::U32 => unreachable!("internal: no operation writes u32"),
+        DType::U32 | DType::Code8 => unreachable!("internal: no operation writes {dtype} by rows"),
         DType::F8(f) => {
             let codes = &mut bytemuck::cast_slice_mut::<u32, u8>(words)[..n];
             dtype::encode_slice(f, overflow, x, codes).expect("equal lengths");

@@ -58,6 +58,7 @@ fn nearest(dtype: DType, code: &dyn Fn(Format, f64) -> u8, v: f64) -> f32 {
         DType::F16 => f16::from_f32(v as f32).to_f32(),
         DType::Bf16 => bf16::from_f32(v as f32).to_f32(),
         DType::F8(f) => f.decode(code(f, v)),
+        DType::Code8 => unreachable!("internal: codes of a codebook are compared as such"),
     }
 }
 
@@ -81,6 +82,9 @@ pub(super) fn elements(t: &HostTensor, places: &[Real]) -> Vec<(u32, u32)> {
 pub(super) fn stored(o: &Operand, given: &HostTensor, truth: &[Real]) -> Vec<f64> {
     if o.seed.is_some() || o.scales == Access::Write {
         return truth.iter().map(|t| t.value).collect();
+    }
+    if let Some(codebook) = given.scales().and_then(Scales::codebook) {
+        return truth.iter().map(|t| codebook.decode(codebook.encode(t.value as f32)).into()).collect();
     }
     let (cols, element) = (o.layout.cols() as usize, o.layout.element());
     let map = o.layout.group_map();
@@ -201,6 +205,29 @@ impl Comparison {
         }
     }
 
+    /// One output of codes of a codebook, given or S2FP8's: every bit of it.
+    pub(super) fn coded(&mut self, o: &Operand, given: &HostTensor, got: &HostTensor, truth: &[Real]) {
+        let role = o.role;
+        let numbers: Vec<f32> = truth.iter().map(|t| t.value as f32).collect();
+        self.elements += numbers.len();
+        let numbers = HostTensor::from_f32(&numbers, o.layout.shape()).expect("the output's shape");
+        let codebook = given.scales().and_then(Scales::codebook).expect("codes of a codebook");
+        let want = if o.scales == Access::Write { numbers.encode_s2fp8() } else { numbers.coded(&codebook) };
+        let want = want.expect("numbers");
+        let words = |t: &HostTensor| t.scales().map_or(vec![], |s| s.words().to_vec());
+        let both =
+            [("codes", got.words().to_vec(), want.words().to_vec()), ("scales", words(got), words(&want))];
+        for (what, got, want) in both {
+            for (i, (got, want)) in got.iter().zip(&want).enumerate().filter(|(_, (got, want))| got != want) {
+                self.fail(
+                    format!("`{role}` word {i} of the {what}"),
+                    format!("{got:#x}"),
+                    format!("{want:#x}"),
+                );
+            }
+        }
+    }
+
     /// One tensor of which nothing but the scales is set, to these.
     pub(super) fn rescaled(&mut self, o: &Operand, given: &HostTensor, got: &HostTensor, scales: &[Real]) {
         let role = o.role;
@@ -237,6 +264,7 @@ impl Comparison {
             DType::F16 => f16::from_bits(word(0)).to_f32(),
             DType::Bf16 => bf16::from_bits(word(0)).to_f32(),
             DType::F8(f) => f.decode(raw[0]),
+            DType::Code8 => unreachable!("internal: codes of a codebook are compared as such"),
         };
         let nearest = |v: f64| nearest(dtype, code, v);
         let shown = || format!("{} ± {:.3e} (as {dtype}: {})", t.value, t.error, nearest(t.value));

@@ -2,7 +2,7 @@
 
 use crate::{
     cpu,
-    dtype::{Format, Overflow},
+    dtype::{Codebook, Format, Overflow, S2fp8},
     ops::Data,
     scale::{Granularity, Scales, flags},
     tensor::{DType, Draw, HostTensor, Operand},
@@ -68,6 +68,17 @@ pub fn draw(o: &Operand, data: Data, seed: u64) -> HostTensor {
             let scales = scales(o, data, &mut r);
             HostTensor::from_codes(f, &codes, shape, scales)
         }
+        DType::Code8 => {
+            let codebook = codebook(data, &x);
+            let mut codes: Vec<u8> = x.iter().map(|&v| codebook.encode(v)).collect();
+            match data {
+                // Any code that means the same.
+                Data::SmallIntegers => codes.iter_mut().for_each(|c| *c += NUMBERS * r.below(28) as u8),
+                Data::Random => {}
+                Data::Specials => sprinkle(&mut codes, &special_codes(Format::E5M2), cols, &mut r),
+            }
+            HostTensor::from_codebook(&codebook, &codes, shape)
+        }
         _ => {
             if data == Data::Specials {
                 sprinkle(&mut x, &special_numbers(dtype), cols, &mut r);
@@ -77,6 +88,22 @@ pub fn draw(o: &Operand, data: Data, seed: u64) -> HostTensor {
     };
     let tensor = tensor.unwrap_or_else(|e| panic!("internal: operand `{}`: {e}", o.role));
     if o.layout.element().is_observed() { tensor.observed() } else { tensor }
+}
+
+/// Numbers of the codebook of small integers, over and over.
+const NUMBERS: u8 = 9;
+
+/// Small integers, all codes in use; posits; S2FP8's of these numbers.
+fn codebook(data: Data, x: &[f32]) -> Codebook {
+    match data {
+        Data::SmallIntegers => {
+            let number =
+                |code: usize| [0.0, 1.0, -1.0, 2.0, -2.0, 3.0, -3.0, 4.0, -4.0][code % usize::from(NUMBERS)];
+            Codebook::new(&std::array::from_fn(number)).expect("small integers")
+        }
+        Data::Random => Codebook::posit8(1).expect("a posit"),
+        Data::Specials => S2fp8::new(x).codebook(),
+    }
 }
 
 /// The same with amax in its record, as after a kernel that wrote it.
@@ -110,7 +137,7 @@ fn balanced(
                 DType::F32 => 1e4,
                 DType::F16 => 100.0,
                 DType::Bf16 => 8.0,
-                DType::F8(_) | DType::U32 => 0.0,
+                DType::F8(_) | DType::Code8 | DType::U32 => 0.0,
             };
             // Of variance 1.
             (if beside { 0.0 } else { [0.0, far, 1.0][block % 3] }) + 1.75 * r.normal()

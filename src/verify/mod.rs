@@ -21,7 +21,7 @@ use crate::{
     ops::problem::Problem,
     ops::{Arithmetic, Case, Inputs, Outputs, Real, Slots, TINY},
     plan::{AnyPlan, Choice},
-    tensor::{Access, HostTensor, Operand},
+    tensor::{Access, DType, HostTensor, Operand},
 };
 use std::sync::Arc;
 
@@ -163,6 +163,10 @@ impl<'c> Run<'c> {
                 expected.unwrap_or_else(|| panic!("internal: the reference does not give `{role}`"));
             if o.is_rescaled() {
                 out.rescaled(o, given, got, &expected.1);
+                continue;
+            }
+            if o.layout.element().dtype() == DType::Code8 {
+                out.coded(o, given, got, &expected.1);
                 continue;
             }
             if let Some(from) = o.moved {

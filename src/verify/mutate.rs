@@ -1,6 +1,7 @@
 //! The mutation mode: kernels that are wrong on purpose. A test that passes one of them could not fail.
 
 use crate::{
+    dtype::Codebook,
     scale::Scales,
     tensor::{Access, DType, HostTensor, Operand},
 };
@@ -118,6 +119,8 @@ impl Mutation {
                 DType::F16 => bytes[last + 1] ^= 0x02,
                 DType::Bf16 => bytes[last] ^= 0x40,
                 DType::F8(_) => bytes[last] ^= 1,
+                // Of the codebook of small integers: the next number.
+                DType::Code8 => bytes[last] = bytes[last].wrapping_add(1),
             },
             Self::ShiftScales(_) => scales = Some(shifted(scales?)?),
             Self::HalveScale(_) => scales = Some(halved(scales?)?),
@@ -129,12 +132,18 @@ impl Mutation {
 }
 
 fn shifted(s: Scales) -> Option<Scales> {
+    if s.codebook().is_some() {
+        return None;
+    }
     let mut all: Vec<f32> = (0..s.groups()).map(|g| s.scale_of(g)).collect();
     all.rotate_left(1);
     Scales::new(s.granularity(), &all, s.groups()).ok()
 }
 
 fn halved(s: Scales) -> Option<Scales> {
+    if let Some(c) = s.codebook() {
+        return Codebook::new(&c.table().map(|v| 0.5 * v)).ok().map(|c| Scales::with_codebook(&c));
+    }
     let mut all: Vec<f32> = (0..s.groups()).map(|g| s.scale_of(g)).collect();
     *all.last_mut()? *= 0.5;
     Scales::new(s.granularity(), &all, s.groups()).ok()

@@ -43,7 +43,7 @@ fn conversion(u: &mut Unstructured<'_>) -> Result<Arc<dyn Problem>> {
             let op = op.scaling(*u.choose(&[Scaling::Given, Scaling::Current])?).overflow(overflow(u)?);
             Arc::new(op.rounding(*u.choose(&[Rounding::NearestEven, Rounding::Stochastic])?))
         }
-        1 => Arc::new(Dequantize::new(shape(u)?, format(u)?, granularity(u)?, dtype(u)?)),
+        1 => Arc::new(Dequantize::new(shape(u)?, element(u)?, dtype(u)?)),
         _ => Arc::new(Reduce::amax(shape(u)?, element(u)?, granularity(u)?)),
     })
 }

@@ -5,7 +5,7 @@ use crate::{
     dtype::{Format, Overflow},
     ops::{
         Activation, Case, Data, Purpose,
-        kinds::{FLEXIBLE, kinds, outs},
+        kinds::{FLEXIBLE, factors, outs},
     },
     scale::Granularity::{PerChannel, PerTensor},
     tensor::{DType, Element},
@@ -86,7 +86,7 @@ pub(super) fn all() -> Vec<Case<Conv1d>> {
         ("depthwise", Conv1d::new([2, 13, 10], 10, 3).groups(10).padding([2, 0])),
     ];
     for (name, op) in &problems {
-        for (i, kind) in kinds().into_iter().enumerate() {
+        for (i, kind) in factors().into_iter().enumerate() {
             let other = if i % 2 == 0 { Element::F16 } else { e4m3(PerTensor) };
             for data in [Data::SmallIntegers, Data::Random, Data::Specials] {
                 let op = op.clone().x(kind).w(other);

@@ -316,6 +316,7 @@ impl Operation for Conv1d {
             all.push(read("bias", vec![k], unscaled(Self::NAME, "bias", bias)?)?);
         }
         if let Some(residual) = self.residual {
+            expect_number(Self::NAME, "residual", residual)?;
             expect_per_tensor(Self::NAME, "residual", residual)?;
             all.push(read("residual", out.clone(), residual)?);
         }

@@ -5,7 +5,7 @@ use crate::{
     dtype::{Format, Overflow},
     ops::{
         Activation, Case, Data, Purpose,
-        kinds::{FLEXIBLE, kinds, outs},
+        kinds::{FLEXIBLE, factors, outs},
     },
     scale::Granularity::{PerChannel, PerTensor},
     tensor::{DType, Element},
@@ -98,7 +98,7 @@ pub(super) fn all() -> Vec<Case<Conv2d>> {
         ("depthwise", Conv2d::new([1, 6, 5, 10], 10, [3, 3]).groups(10).padding([1, 0, 1, 1])),
     ];
     for (name, op) in &problems {
-        for (i, kind) in kinds().into_iter().enumerate() {
+        for (i, kind) in factors().into_iter().enumerate() {
             let other = if i % 2 == 0 { Element::F16 } else { e4m3(PerTensor) };
             let data = [Data::SmallIntegers, Data::Random, Data::Specials];
             for data in data {

@@ -375,6 +375,7 @@ impl Conv2d {
             all.push(read("bias", vec![k], unscaled(op, "bias", bias)?)?);
         }
         if let Some(residual) = self.residual {
+            expect_number(op, "residual", residual)?;
             expect_per_tensor(op, "residual", residual)?;
             all.push(read("residual", out.clone(), residual)?);
         }

@@ -5,7 +5,7 @@ use crate::{
     dtype::{Format, Overflow},
     ops::{
         Activation, Case, Data, Orientation, Purpose,
-        kinds::{FLEXIBLE, kinds, outs},
+        kinds::{FLEXIBLE, factors, outs},
     },
     scale::Granularity::{self, Mx, PerBlock, PerChannel, PerTensor, PerToken},
     tensor::{DType, Element},
@@ -137,8 +137,8 @@ pub(super) fn all() -> Vec<Case<Gemm>> {
     let weights = PerChannel { axis: 0 };
 
     // Every mix of operands at every odd shape to the bit, and at one more within the bound.
-    for a in kinds() {
-        for b in kinds() {
+    for a in factors() {
+        for b in factors() {
             let mix = format!("{}x{}", a.dtype(), b.dtype());
             for (m, n, k) in ODD {
                 let op = Gemm::new(m, n, k).a(a).b(b);
@@ -200,7 +200,7 @@ pub(super) fn all() -> Vec<Case<Gemm>> {
         }
     }
     // NaN, Inf, zeros of both signs, subnormal codes: every kind of operand, every activation.
-    for a in kinds() {
+    for a in factors() {
         let op = Gemm::new(17, 19, 24).a(a).b(w);
         add(format!("specials {}", a.dtype()), Purpose::Edge, Data::Specials, op);
         let op = Gemm::new(17, 19, 24).a(w).b(a).bias(DType::F32);

@@ -302,6 +302,7 @@ impl Operation for Gemm {
             all.push(operand("bias", vec![n], unscaled(Self::NAME, "bias", bias)?)?);
         }
         if let Some(residual) = self.residual {
+            expect_number(Self::NAME, "residual", residual)?;
             expect_per_tensor(Self::NAME, "residual", residual)?;
             all.push(operand("residual", shape(&batch, m, n), residual)?);
         }

@@ -10,7 +10,7 @@ pub(super) use gpu::{Path, path, values_stage};
 use super::DescriptorError;
 use crate::{
     scale::Granularity::{self, Mx, PerBlock, PerChannel, PerTensor, PerToken},
-    tensor::{Element, Layout, Operand},
+    tensor::{DType, Element, Layout, Operand},
 };
 
 /// Axes of a walk at most, one of them the last of the output.
@@ -154,6 +154,10 @@ pub(super) fn operands(
     to: Vec<u32>,
     axes: &[Taken],
 ) -> Result<Vec<Operand>, DescriptorError> {
+    if element.dtype() == DType::Code8 {
+        let expected = "u32, f32, f16, bf16 or an 8-bit float";
+        return Err(DescriptorError::new(op, "element", expected, element.to_string()));
+    }
     let x = Operand::read("x", shape, element).map_err(DescriptorError::layout(op, "x"))?;
     if let (Some(format), Some(g)) = (element.format(), element.scaling()) {
         let Some((g, _)) = groups(g, shape, &to, axes) else {
