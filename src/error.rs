@@ -1,6 +1,8 @@
 //! Errors of the crate: one type per layer, all of them in [`Error`].
 
-use crate::{ops::DescriptorError, ops::Refusal, scale::ScaleError, tensor::TensorError};
+use crate::{
+    dtype::CodebookError, ops::DescriptorError, ops::Refusal, scale::ScaleError, tensor::TensorError,
+};
 
 /// Anything that can go wrong.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -15,6 +17,9 @@ pub enum Error {
     /// A scale that cannot be.
     #[error(transparent)]
     Scale(#[from] ScaleError),
+    /// A codebook that cannot be.
+    #[error(transparent)]
+    Codebook(#[from] CodebookError),
     /// An argument does not fit the descriptor.
     #[error("{op}: `{role}`: expected {expected}, got {got}")]
     Argument {

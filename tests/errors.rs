@@ -98,6 +98,11 @@ fn formats(t: &mut Table) {
     row!(t, Format::signed(7, 0, 63, Specials::Ieee), FormatError::Specials { .. });
     row!(t, Format::unsigned(4, 4, 8, Specials::Fnuz), FormatError::Specials { .. });
     row!(t, Format::signed(4, 3, 200, Specials::Fn), FormatError::Bias { .. });
+    row!(t, Codebook::new(&[1.0; 256]), CodebookError::Zero(..));
+    let mut far = [0.0; 256];
+    far[7] = f32::INFINITY;
+    row!(t, Codebook::new(&far), CodebookError::Value { .. });
+    row!(t, Codebook::posit8(5), CodebookError::Posit(..));
     row!(t, "one".parse::<F8E4M3FN>(), ParseFloat8Error::Syntax { .. });
     row!(t, "-inf".parse::<F8E4M3FN>(), ParseFloat8Error::NoInfinity { .. });
     let (format, overflow) = (Format::E4M3FN, Overflow::Saturate);
@@ -167,6 +172,16 @@ fn tensors(t: &mut Table) {
     row!(t, x.codes(), TensorError::Kind { .. });
     row!(t, HostTensor::from_codes(Format::E2M3FN, &[0, 64], [2], one.clone()), TensorError::Code { .. });
     row!(t, not_a_number.quantize(Format::E2M1FN, PerTensor), TensorError::LostNan { .. });
+    let tree = Codebook::dynamic_tree();
+    row!(t, HostTensor::from_codebook(&tree, &[0; 5], [2, 3]), TensorError::Length { .. });
+    row!(t, coded.encode_by(&tree), TensorError::Kind { .. });
+    row!(t, coded.encode_s2fp8(), TensorError::Kind { .. });
+    row!(t, not_a_number.encode_by(&tree), TensorError::NoNan { .. });
+    row!(
+        t,
+        HostTensor::from_codes(Format::E5M2, &[0; 6], [2, 3], Scales::with_codebook(&tree)),
+        TensorError::Codebook { .. }
+    );
     row!(t, x.repack(Format::E5M2FNUZ), TensorError::Kind { .. });
     row!(t, coded.repack(Format::E4M3FNUZ), TensorError::Repack { .. });
     row!(t, top.repack(Format::E4M3FN), TensorError::Code { .. });
@@ -237,6 +252,13 @@ fn descriptors(t: &mut Table, ctx: &Context) {
         ctx.plan_blocking(&Dequantize::new([6], Element::f8(e5m2, PerChannel { axis: 1 }), f)),
         Error::Descriptor(..)
     );
+    row!(t, ctx.plan_blocking(&Dequantize::new([6], Element::F16, f)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Encode::new([6], DType::U32)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Encode::new([6, 0], f)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Reduce::amax([6], Element::CODE8, PerTensor)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Permute::new([2, 3], Element::CODE8, [1, 0])), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Gemm::new(2, 3, 4).out(Element::CODE8)), Error::Descriptor(..));
+    row!(t, ctx.plan_blocking(&Gemm::new(2, 3, 4).residual(Element::CODE8)), Error::Descriptor(..));
     row!(t, ctx.plan_blocking(&Reduce::amax([0], Element::F32, PerTensor)), Error::Descriptor(..));
     row!(
         t,

@@ -140,9 +140,10 @@ impl Operation for Encode {
                 for from in [DType::F32, DType::F16, DType::Bf16] {
                     for shape in [&[1u32][..], &[3], &[4, 2, 33], &[7, 259], &[3, 4099]] {
                         let op = Encode::new(shape, from).coding(coding);
+                        let purpose = if shape.len() == 3 { Purpose::Edge } else { Purpose::Smoke };
                         all.push(Case::new(
                             format!("{from} {coding:?} {shape:?} {data:?}"),
-                            Purpose::Smoke,
+                            purpose,
                             data,
                             op,
                         ));
