@@ -6,6 +6,7 @@
 //! | a dequantisation multiplier (ours) | [`Scale`] |
 //! | its inverse, a multiplier into FP8 | [`Multiplier`] |
 //! | how it follows from amax | [`ScaleRule`] |
+//! | which format suits the samples | [`search_formats`], [`Fit`] |
 //! | how a static amax follows from samples | [`Calibration`], [`Observer`], [`Histogram`] |
 //! | everything a quantised tensor carries beside its codes | [`Scales`] |
 
@@ -14,6 +15,7 @@ mod e8m0;
 mod granularity;
 mod rule;
 mod scales;
+mod search;
 mod unit;
 
 pub use calibrate::{Calibration, CalibrationError, Histogram, Observer, Progress, calibrate};
@@ -21,4 +23,5 @@ pub use granularity::{Granularity, GroupMap};
 pub use rule::ScaleRule;
 pub(crate) use scales::words_for;
 pub use scales::{Record, Scales, flags};
+pub use search::{Fit, search_formats};
 pub use unit::{Multiplier, Scale, ScaleError};

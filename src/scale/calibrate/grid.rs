@@ -5,7 +5,7 @@ use crate::dtype::Format;
 use std::ops::Range;
 
 /// The magnitudes of a format from 0 up.
-pub(crate) struct Grid(Vec<f64>);
+pub(in crate::scale) struct Grid(Vec<f64>);
 
 impl Grid {
     pub fn new(format: Format) -> Self {

@@ -11,6 +11,7 @@ mod percentile;
 mod sums;
 
 pub use batches::{Progress, calibrate};
+pub(super) use grid::Grid;
 pub use histogram::Histogram;
 pub use observer::Observer;
 
