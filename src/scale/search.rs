@@ -176,6 +176,15 @@ mod tests {
         }
     }
 
+    /// Steps of 2 cost 70, steps of 1 clip the largest at the cost of 49: e1m6 must not stop at the first.
+    #[test]
+    fn clipping_may_be_cheaper_than_steps() {
+        let x: Vec<f32> = (0..70).map(|i| (i % 64 * 2 + 1) as f32).chain([134.0]).collect();
+        let fits = search(&x, Specials::None);
+        let e1m6 = fits.iter().find(|f| f.format.exp_bits() == 1 && f.format.is_signed()).unwrap();
+        assert_eq!((e1m6.format.max(), e1m6.mse * 71.0), (127.0, 49.0));
+    }
+
     #[test]
     fn all_bits_of_mantissa_are_ranked_as_by_the_codec() {
         for exponents in [3, 30] {

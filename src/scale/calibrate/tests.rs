@@ -61,9 +61,9 @@ fn candidates(x: &[f32]) -> impl Iterator<Item = f32> {
 }
 
 /// Formats with many and with few values to a binade, with and without subnormals that matter.
-fn formats() -> [Format; 4] {
+fn formats() -> [Format; 5] {
     let signed = |e, m| Format::signed(e, m, 0, Specials::Fn).unwrap();
-    [Format::E4M3FN, Format::E5M2, Format::E3M4FN, signed(1, 6)]
+    [Format::E4M3FN, Format::E5M2, Format::E3M4FN, Format::E2M1FN, signed(1, 6)]
 }
 
 #[test]
@@ -89,6 +89,31 @@ fn bins_hold_exact_moments() {
     }
     assert_eq!(h.amax(), f32::MAX);
     assert_eq!(amax(Percentile(100.0), Format::E4M3FN, &x), f32::MAX);
+}
+
+#[test]
+fn bins_lie_on_the_side_of_their_mean() {
+    let mut h = Histogram::default();
+    h.observe(&normal(2000));
+    let mut cut = 0;
+    for (i, at) in normal(500).into_iter().map(|at| f64::from(at.abs()) * (1.0 + f64::EPSILON)).enumerate() {
+        // An edge, exactly, every other time.
+        let at = if i % 2 == 0 { at } else { h.bin(h.len() - 1 - i).upper };
+        let counted: Vec<bool> = h.bins().map(|b| b.mean() <= at).collect();
+        assert_eq!(h.below(at), counted.iter().filter(|c| **c).count(), "{at}");
+        cut += usize::from(
+            h.bins().any(|b| b.count > 1.0 && b.upper - b.width < at && b.mean() <= at && at < b.upper),
+        );
+    }
+    assert!(cut > 50, "only {cut} of bins cut");
+    assert_eq!((h.below(1e-300), h.below(1e300)), (0, h.len()));
+}
+
+#[test]
+fn of_equal_thresholds_the_largest_is_taken() {
+    let losses = [3.0, 1.0, 2.0, 1.0, 2.0];
+    let thresholds = (0..5).zip([1.0, 2.0, 3.0, 4.0, 5.0]);
+    assert_eq!(least(thresholds, |i: usize, _| losses[i]), Some(4.0));
 }
 
 #[test]
