@@ -217,7 +217,7 @@ fn divergence(f: Format, threshold: f32, x: &[f32]) -> Option<f64> {
 #[test]
 fn kl_is_the_least_of_all_thresholds() {
     for f in formats() {
-        for n in [1, 2, 5, 40, 2000] {
+        for n in [1, 2, 5, 40, 500] {
             let x: Vec<f32> = edges(n).into_iter().map(|x| if x == 0.0 { 1.0 } else { x }).collect();
             let all: Vec<(f64, f32)> =
                 candidates(&x).filter_map(|t| Some((divergence(f, t, &x)?, t))).collect();
