@@ -115,7 +115,7 @@ fn formats(t: &mut Table) {
 }
 
 fn scales(t: &mut Table) {
-    t.section("Scales", "");
+    t.section("Scales", "`seen(x, format)` is an observer by `Calibration::Mse` that has seen `x`; `unsigned` is E4M4, bias 7.");
     row!(t, Scale::new(-1.0), ScaleError::OutOfRange(..));
     row!(t, Scale::new(f32::NAN), ScaleError::OutOfRange(..));
     row!(t, Scale::new(f32::INFINITY), ScaleError::OutOfRange(..));
@@ -126,6 +126,17 @@ fn scales(t: &mut Table) {
     row!(t, Multiplier::new(f32::from_bits(1)), ScaleError::OutOfRange(..));
     row!(t, Scales::new(PerToken, &[1.0, 2.0], 3), ScaleError::Count { .. });
     row!(t, Scales::new(PerToken, &[1.0, -2.0], 2), ScaleError::OutOfRange(..));
+    row!(t, Calibration::Percentile(0.0).observer(Format::E4M3FN), CalibrationError::Percentile(..));
+    let seen = |x: &[f32], format| {
+        let mut observer = Calibration::Mse.observer(format).unwrap();
+        observer.observe(x);
+        observer
+    };
+    let unsigned = Format::unsigned(4, 4, 7, Specials::Fn).unwrap();
+    row!(t, seen(&[], Format::E5M2).amax(), CalibrationError::Empty { .. });
+    row!(t, seen(&[f32::NAN, f32::INFINITY], Format::E5M2).scale(), CalibrationError::Empty { .. });
+    row!(t, seen(&[1.0, -1.0, -2.0], unsigned).amax(), CalibrationError::Negative { .. });
+    row!(t, search_formats(&Histogram::default(), Specials::Fn), CalibrationError::Empty { .. });
 }
 
 fn tensors(t: &mut Table) {
@@ -188,6 +199,9 @@ fn tensors(t: &mut Table) {
     row!(t, x.to_u32(), TensorError::Kind { .. });
     row!(t, x.to_f16(), TensorError::Kind { .. });
     row!(t, coded.to_bf16(), TensorError::Kind { .. });
+    row!(t, x.f16_accumulation(2, Activations::Amax(1.0)), TensorError::Axis { .. });
+    row!(t, x.f16_accumulation(0, Activations::Amax(-1.0)), TensorError::Number { .. });
+    row!(t, not_a_number.f16_accumulation(0, Activations::Amax(1.0)), TensorError::Number { .. });
 }
 
 fn descriptors(t: &mut Table, ctx: &Context) {

@@ -6,16 +6,22 @@
 //! | a dequantisation multiplier (ours) | [`Scale`] |
 //! | its inverse, a multiplier into FP8 | [`Multiplier`] |
 //! | how it follows from amax | [`ScaleRule`] |
+//! | which format suits the samples | [`search_formats`], [`Fit`] |
+//! | how a static amax follows from samples | [`Calibration`], [`Observer`], [`Histogram`] |
 //! | everything a quantised tensor carries beside its codes | [`Scales`] |
 
+mod calibrate;
 mod e8m0;
 mod granularity;
 mod rule;
 mod scales;
+mod search;
 mod unit;
 
+pub use calibrate::{Calibration, CalibrationError, Histogram, Observer, Progress, calibrate};
 pub use granularity::{Granularity, GroupMap};
 pub use rule::ScaleRule;
 pub(crate) use scales::{CODEBOOK_WORDS, words_for};
 pub use scales::{Record, Scales, flags};
+pub use search::{Fit, search_formats};
 pub use unit::{Multiplier, Scale, ScaleError};

@@ -27,6 +27,24 @@ pub enum TensorError {
         /// The granularity that does not fit.
         granularity: Granularity,
     },
+    /// An axis that the shape does not have.
+    #[error("axis: expected below {}, for shape {shape:?}, got {axis}", shape.len())]
+    Axis {
+        /// The shape.
+        shape: Vec<u32>,
+        /// The axis asked for.
+        axis: usize,
+    },
+    /// A number that will not do.
+    #[error("{what}: expected {expected}, got {got}")]
+    Number {
+        /// The argument.
+        what: &'static str,
+        /// What would do.
+        expected: &'static str,
+        /// What came.
+        got: f32,
+    },
     /// As many numbers as the shape has elements are needed.
     #[error("{what}: expected {expected} elements, got {got}")]
     Length {

@@ -5,9 +5,11 @@
 //! | one number of a tensor, and its scale | [`DType`], [`Element`] |
 //! | shape and place of every element | [`Layout`] |
 //! | a tensor in host memory | [`HostTensor`] |
+//! | what sums with its numbers can be in f16 | [`Accumulation`] |
 //! | a tensor where its context computes | [`DeviceTensor`] |
 //! | one tensor of an operation | [`Operand`], [`Slot`] |
 
+mod accumulation;
 mod device;
 mod element;
 mod host;
@@ -16,6 +18,7 @@ mod operand;
 mod repack;
 pub mod rows;
 
+pub use accumulation::{Accumulation, Activations, SumBound, SumBounds};
 #[cfg(feature = "gpu")]
 pub(crate) use device::Buffer;
 pub use device::DeviceTensor;
