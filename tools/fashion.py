@@ -5,6 +5,9 @@
     cargo run --release --example fashion -- --software --layers target/layers
     python3 tools/fashion.py target/layers
 
+    cargo run --release --example fashion -- --network plain --software --layers target/layers
+    python3 tools/fashion.py target/layers plain
+
 Prints, layer by layer, the largest error as a share of the layer's largest number (f32), and the signal to quantisation noise
 ratio in decibels (8-bit formats): what the layer's error has grown to, its input's included.
 """
@@ -18,10 +21,16 @@ from safetensors.numpy import load_file
 from layers import table
 
 files = pathlib.Path(__file__).parent.parent / "examples/fashion"
-weights = {k: v.astype(np.float64) for k, v in load_file(files / "fashion.safetensors").items()}
+plain = sys.argv[2:] == ["plain"]
+file = "plain.safetensors" if plain else "fashion.safetensors"
+weights = {k: v.astype(np.float64) for k, v in load_file(files / file).items()}
 images = load_file(files / "test_images.safetensors")["images"][:16, :, :, None]
-strides = {"stem": 2, "depthwise2": 2}
+strides = {"stem": 2, "depthwise2": 2, "projection": 2, "conv3": 2}
+# What a layer reads if not the one before, and what is added before ReLU.
+reads, adds = {"conv3": "conv2"}, {"conv2": "stem", "conv4": "projection"}
 layers = ["stem", "conv"] + [f"{kind}{i}" for i in [1, 2, 3] for kind in ["depthwise", "pointwise"]]
+if plain:
+    layers = ["stem", "conv1", "conv2", "projection", "conv3", "conv4"]
 
 
 def conv2d(x, w, stride, depthwise):
@@ -47,9 +56,11 @@ truth = {}
 x = (images / 255 - 0.2860) / 0.3530
 for name in layers:
     part = lambda p: weights[f"{name}.{p}"]
+    x = truth[reads[name]] if name in reads else x
     x = conv2d(x, part("weight"), strides.get(name, 1), name.startswith("depthwise"))
     x = (x - part("mean")) / np.sqrt(part("variance") + 1e-5) * part("gamma") + part("beta")
-    truth[name] = x = np.maximum(x, 0)
+    x = x + truth[adds[name]] if name in adds else x
+    truth[name] = x = x if name == "projection" else np.maximum(x, 0)
 truth["mean"] = x = x.mean((1, 2))
 truth["linear"] = x @ weights["linear.weight"].T + weights["linear.bias"]
 

@@ -12,10 +12,18 @@ pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 /// The bytes of a file, `NAME/FILE`, NAME as `./fetch-models` has it.
 pub fn read(path: &str) -> Result<Vec<u8>> {
-    let at = Path::new(env!("CARGO_MANIFEST_DIR")).join("models").join(path);
     let name = path.split('/').next().unwrap_or(path);
-    std::fs::read(&at)
-        .map_err(|e| format!("{}: {e}; `./fetch-models {name}` fetches it", at.display()).into())
+    open(path, &format!("`./fetch-models {name}` fetches it"))
+}
+
+/// The bytes of a file that a command makes of what `./fetch-models` fetches.
+pub fn made(path: &str, command: &str) -> Result<Vec<u8>> {
+    open(path, &format!("`{command}` makes it"))
+}
+
+fn open(path: &str, advice: &str) -> Result<Vec<u8>> {
+    let at = Path::new(env!("CARGO_MANIFEST_DIR")).join("models").join(path);
+    std::fs::read(&at).map_err(|e| format!("{}: {e}; {advice}", at.display()).into())
 }
 
 /// Bytes and shape of a tensor, if it is of this kind.
@@ -25,6 +33,12 @@ pub fn tensor<'a>(file: &SafeTensors<'a>, name: &str, dtype: Dtype) -> Result<(&
         return Err(format!("`{name}`: expected {dtype:?}, got {:?}", t.dtype()).into());
     }
     Ok((t.data(), t.shape().iter().map(|&d| Ok(u32::try_from(d)?)).collect::<Result<_>>()?))
+}
+
+/// Numbers of a tensor of u32, and its shape.
+pub fn integers(file: &SafeTensors<'_>, name: &str) -> Result<(Vec<u32>, Vec<u32>)> {
+    let (bytes, shape) = tensor(file, name, Dtype::U32)?;
+    Ok((bytes.as_chunks().0.iter().map(|&b| u32::from_le_bytes(b)).collect(), shape))
 }
 
 /// Weights by name; those of convolutions and norms as PyTorch has them.

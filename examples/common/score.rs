@@ -36,6 +36,30 @@ impl fmt::Display for Share {
     }
 }
 
+/// A mean of `n` numbers, with its 95 % confidence interval (the normal one: for many numbers).
+#[derive(Clone, Copy, Debug)]
+pub struct Mean {
+    pub value: f64,
+    half: f64,
+}
+
+impl Mean {
+    pub fn of(numbers: &[f64]) -> Self {
+        let n = numbers.len() as f64;
+        let value = numbers.iter().sum::<f64>() / n;
+        let variance = numbers.iter().map(|v| (v - value).powi(2)).sum::<f64>() / (n - 1.0);
+        Self { value, half: 1.959_964 * (variance / n).sqrt() }
+    }
+}
+
+impl fmt::Display for Mean {
+    /// `0.369 (0.343-0.395)`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { value, half } = self;
+        f.pad(&format!("{value:.3} ({:.3}-{:.3})", value - half, value + half))
+    }
+}
+
 /// A rank correlation of `n` pairs, with its 95 % confidence interval (D. Bonett, T. Wright, 2000).
 #[derive(Clone, Copy, Debug)]
 pub struct Rho {

@@ -1,4 +1,5 @@
 //! The trained network and the test images, as the files have them.
+#![allow(dead_code)] // every example uses a part
 
 use crate::models::{Result, Weights, tensor};
 use quarter::tensor::HostTensor;
@@ -11,6 +12,8 @@ pub struct Model {
     /// \[images, pixels\], 0 to 1.
     pub images: HostTensor,
     pub labels: Vec<usize>,
+    /// Of the training split.
+    pub calibration: HostTensor,
 }
 
 impl Model {
@@ -22,9 +25,12 @@ impl Model {
             .collect::<Result<_>>()?;
 
         let file = SafeTensors::deserialize(include_bytes!("test_images.safetensors"))?;
-        let (pixels, shape) = tensor(&file, "images", Dtype::U8)?;
-        let pixels: Vec<f32> = pixels.iter().map(|&p| f32::from(p) / 16.0).collect();
+        let images = |name: &str| {
+            let (pixels, shape) = tensor(&file, name, Dtype::U8)?;
+            let pixels: Vec<f32> = pixels.iter().map(|&p| f32::from(p) / 16.0).collect();
+            Result::Ok(HostTensor::from_f32(&pixels, shape)?)
+        };
         let labels = tensor(&file, "labels", Dtype::U8)?.0.iter().map(|&l| l.into()).collect();
-        Ok(Self { layers, images: HostTensor::from_f32(&pixels, shape)?, labels })
+        Ok(Self { layers, images: images("images")?, labels, calibration: images("calibration")? })
     }
 }

@@ -1,10 +1,8 @@
 //! The sentence encoder: token, position and type embeddings, six blocks of attention and a feed-forward network, the mean
 //! over the tokens.
 
-use crate::{
-    models::{Result, Weights},
-    tokenizer::Tokenizer,
-};
+use super::tokenizer::Tokenizer;
+use crate::models::{Result, Weights};
 use quarter::{
     Context,
     nn::{self, Embedding, Graph, Layer, LayerNorm, Linear, MultiHeadAttention, Precision, Value},
@@ -28,6 +26,14 @@ struct Block {
     norm: LayerNorm,
 }
 
+/// Texts of like length, which run together.
+pub struct Group {
+    /// Which.
+    pub texts: Vec<usize>,
+    /// Tokens of the longest, and a few more, so that there are few lengths.
+    pub length: u32,
+}
+
 /// The model on one context.
 pub struct Encoder {
     ctx: Context,
@@ -42,7 +48,7 @@ pub struct Encoder {
     /// Bytes of all weights on the device, and what they are in f32.
     pub bytes: (u64, u64),
     /// One model per number of tokens.
-    models: BTreeMap<usize, nn::Model>,
+    models: BTreeMap<u32, nn::Model>,
 }
 
 impl Encoder {
@@ -116,65 +122,69 @@ impl Encoder {
     /// Unit vectors of texts: those of like length together, in one submission per batch.
     pub async fn encode(&mut self, texts: &[&str]) -> Result<Vec<Vec<f32>>> {
         let tokens: Vec<Vec<u32>> = texts.iter().map(|t| self.tokens(t)).collect();
-        let mut order: Vec<usize> = (0..texts.len()).collect();
-        order.sort_by_key(|&i| tokens[i].len());
         let mut out = vec![vec![]; texts.len()];
-        for batch in order.chunks(self.batch) {
-            // Few lengths: each is planned once.
-            let length = batch.iter().map(|&i| tokens[i].len()).max().unwrap_or(1).next_multiple_of(8);
-            let mine: Vec<&[u32]> = batch.iter().map(|&i| tokens[i].as_slice()).collect();
-            for (&i, v) in batch.iter().zip(self.together(&mine, length).await?) {
-                out[i] = v;
+        for group in self.groups(&tokens) {
+            if !self.models.contains_key(&group.length) {
+                let mut g = Graph::new();
+                let y = self.record(&mut g, group.length).await?;
+                self.models.insert(group.length, g.compile(&self.ctx, &[y]).await?);
+            }
+            let inputs = self.inputs(&tokens, &group)?;
+            let vectors = self.models[&group.length].call(&inputs.each_ref()).await?.remove(0).to_f32();
+            for (&i, v) in group.texts.iter().zip(vectors.chunks_exact(WIDTH as usize)) {
+                out[i] = unit(v);
             }
         }
         Ok(out)
     }
 
-    async fn together(&mut self, texts: &[&[u32]], length: usize) -> Result<Vec<Vec<f32>>> {
-        if !self.models.contains_key(&length) {
-            let model = self.compile(length as u32).await?;
-            self.models.insert(length, model);
-        }
+    /// Which of these texts, by their tokens, run together.
+    pub fn groups(&self, tokens: &[Vec<u32>]) -> Vec<Group> {
+        let mut order: Vec<usize> = (0..tokens.len()).collect();
+        order.sort_by_key(|&i| tokens[i].len());
+        let group = |texts: &[usize]| {
+            let longest = texts.iter().map(|&i| tokens[i].len()).max().unwrap_or(1);
+            // Few lengths: each is planned once.
+            Group { texts: texts.to_vec(), length: longest.next_multiple_of(8) as u32 }
+        };
+        order.chunks(self.batch).map(group).collect()
+    }
+
+    /// What the network takes of a group: tokens, a mask, and the share that each token has in the mean.
+    pub fn inputs(&self, tokens: &[Vec<u32>], group: &Group) -> Result<[HostTensor; 3]> {
         let (mut index, mut mask, mut share) = (vec![], vec![], vec![]);
         for i in 0..self.batch {
-            let text = texts.get(i).copied().unwrap_or(&[0]);
-            for at in 0..length {
+            let text = group.texts.get(i).map_or(&[0][..], |&i| &tokens[i]);
+            for at in 0..group.length as usize {
                 index.push(text.get(at).copied().unwrap_or(0));
                 mask.push(if at < text.len() { 0.0 } else { f32::NEG_INFINITY });
                 share.push(if at < text.len() { 1.0 / text.len() as f32 } else { 0.0 });
             }
         }
-        let (batch, length) = (self.batch as u32, length as u32);
-        let index = HostTensor::from_u32(&index, [batch, length])?;
-        let mask = HostTensor::from_f32(&mask, [batch, 1, 1, length])?;
-        let share = HostTensor::from_f32(&share, [batch, 1, length])?;
-        let model = &self.models[&(length as usize)];
-        let out = model.call(&[&index, &mask, &share]).await?.remove(0).to_f32();
-        let unit = |v: &[f32]| {
-            let norm = v.iter().map(|v| v * v).sum::<f32>().sqrt();
-            v.iter().map(|v| v / norm).collect()
-        };
-        Ok(out.chunks_exact(WIDTH as usize).take(texts.len()).map(unit).collect())
+        let (batch, length) = (self.batch as u32, group.length);
+        Ok([
+            HostTensor::from_u32(&index, [batch, length])?,
+            HostTensor::from_f32(&mask, [batch, 1, 1, length])?,
+            HostTensor::from_f32(&share, [batch, 1, length])?,
+        ])
     }
 
-    /// The network for batches of texts of this length.
-    async fn compile(&self, length: u32) -> Result<nn::Model> {
+    /// The network for groups of this length: \[batch, 1, width\].
+    pub async fn record(&self, g: &mut Graph, length: u32) -> Result<Value> {
         let batch = self.batch as u32;
-        let mut g = Graph::new();
         let index = g.input(&Layout::new([batch, length], Element::U32)?);
         let mask = g.input(&Layout::new([batch, 1, 1, length], Element::F32)?);
         let share = g.input(&Layout::new([batch, 1, length], Element::F32)?);
         let places = &self.places.to_f32()[..(length * WIDTH) as usize];
         let places = HostTensor::from_f32(&places.repeat(self.batch), [batch, length, WIDTH])?;
         let places = g.tensor(&self.ctx.upload(&places).await?);
-        let x = self.words.record_with(&mut g, index, Some(places))?;
-        let mut x = self.norm.record(&mut g, x)?;
+        let x = self.words.record_with(g, index, Some(places))?;
+        let mut x = self.norm.record(g, x)?;
         for block in &self.blocks {
-            x = self.block(&mut g, block, x, mask)?;
+            x = self.block(g, block, x, mask)?;
         }
         let mean = Gemm::new(1, WIDTH, length).batch([batch]).orientation(Orientation::Nn);
-        let y = g.apply(&mean, &[("a", share), ("b", x)])?;
-        Ok(g.compile(&self.ctx, &[y]).await?)
+        Ok(g.apply(&mean, &[("a", share), ("b", x)])?)
     }
 
     fn block(&self, g: &mut Graph, block: &Block, x: Value, mask: Value) -> Result<Value> {
@@ -184,4 +194,15 @@ impl Encoder {
         let y = block.outer.record_with(g, y, Some(x))?;
         Ok(block.norm.record(g, y)?)
     }
+}
+
+/// The same direction, of length 1.
+pub fn unit(v: &[f32]) -> Vec<f32> {
+    let norm = v.iter().map(|v| v * v).sum::<f32>().sqrt();
+    v.iter().map(|v| v / norm).collect()
+}
+
+/// Of unit vectors.
+pub fn cosine(a: &[f32], b: &[f32]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
 }

@@ -10,15 +10,17 @@ mod models;
 mod probe;
 #[path = "../common/score.rs"]
 mod score;
+mod texts;
 mod tokenizer;
 
 use clap::Parser;
-use encoder::Encoder;
+use encoder::{Encoder, cosine};
 use models::{Result, read};
 use probe::Probe;
 use quarter::{Context, On, dtype::Format, nn::Precision};
 use score::{Rho, Share};
 use std::{io::BufRead, process::ExitCode, time::Instant};
+use texts::{drawn, pairs, snippets};
 
 /// Encodes human-scored snippets in f32 and in three 8-bit formats: cosine to f32, polarity by a logistic probe, similarity of
 /// words.
@@ -57,52 +59,11 @@ fn main() -> ExitCode {
 /// f32, then the formats of the paper.
 const FORMATS: [Option<Format>; 4] = [None, Some(Format::E4M3FN), Some(Format::E3M4FN), Some(Format::E5M2)];
 
-/// From snippet to snippet of the draw: a prime, the thousandth, so that none is met twice and all are as likely.
-const STEP: usize = 7919;
-
 /// Texts that run together.
 const BATCH: usize = 16;
 
 fn precision(format: Option<Format>) -> Precision {
     format.map_or(Precision::F32, Precision::of)
-}
-
-/// What people rated, from −4 to 4.
-struct Snippet {
-    score: f32,
-    text: String,
-}
-
-/// Pairs of words, and how alike people found them (L. Finkelstein et al., 2001).
-fn pairs() -> Result<Vec<(String, String, f64)>> {
-    let text = String::from_utf8(read("wordsim/wordsim353.tsv")?)?;
-    let pair = |line: &str| {
-        let mut cells = line.split('\t').map(str::trim);
-        Some((cells.next()?.to_owned(), cells.next()?.to_owned(), cells.next()?.parse().ok()?))
-    };
-    Ok(text.lines().filter(|l| !l.starts_with('#')).filter_map(pair).collect())
-}
-
-/// All snippets of all four sources, in turn.
-fn snippets() -> Result<Vec<Snippet>> {
-    let mut sources = vec![];
-    for name in ["tweets", "movieReviewSnippets", "amazonReviewSnippets", "nytEditorialSnippets"] {
-        let text = read(&format!("sentiment/hutto_ICWSM_2014/{name}_GroundTruth.txt"))?;
-        let text = String::from_utf8_lossy(&text).into_owned();
-        let snippet = |line: &str| {
-            let mut cells = line.splitn(3, '\t').skip(1);
-            Some(Snippet { score: cells.next()?.trim().parse().ok()?, text: cells.next()?.to_owned() })
-        };
-        sources.push(text.lines().filter_map(snippet).collect::<Vec<_>>().into_iter());
-    }
-    let mut all = vec![];
-    loop {
-        let before = all.len();
-        all.extend(sources.iter_mut().filter_map(Iterator::next));
-        if all.len() == before {
-            return Ok(all);
-        }
-    }
 }
 
 async fn run(a: &Arguments) -> Result<()> {
@@ -129,9 +90,7 @@ async fn run(a: &Arguments) -> Result<()> {
     if let Some(batch) = a.paced {
         return paced(files, &first(a.texts), batch as usize).await;
     }
-    let rated: Vec<&Snippet> = all.iter().filter(|s| s.score != 0.0).collect();
-    let chosen: Vec<&Snippet> =
-        (0..rated.len().min(a.texts as usize)).map(|i| rated[i * STEP % rated.len()]).collect();
+    let chosen = drawn(&all, a.texts as usize);
     let lines: Vec<&str> = chosen.iter().map(|s| s.text.as_str()).collect();
     let positive: Vec<bool> = chosen.iter().map(|s| s.score > 0.0).collect();
     let half = chosen.len() / 2;
@@ -179,10 +138,6 @@ async fn run(a: &Arguments) -> Result<()> {
         }
     }
     Ok(())
-}
-
-fn cosine(a: &[f32], b: &[f32]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
 }
 
 /// For every line that comes in, all texts once in every precision: whoever sends the lines sets the pace, and can run something

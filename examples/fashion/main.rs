@@ -1,4 +1,4 @@
-//! Classifies clothes with a convolutional network in 8-bit floats, on the CPU and on the GPU. README.md beside this file
+//! Classifies clothes with convolutional networks in 8-bit floats, on the CPU and on the GPU. README.md beside this file
 //! says what the columns mean.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for the terminal")]
 
@@ -12,7 +12,7 @@ mod network;
 mod score;
 
 use clap::Parser;
-use model::Model;
+use model::{Kind, Model};
 use models::Result;
 use network::{Network, Norm};
 use quarter::{Context, On, dtype::Format, nn::Precision};
@@ -30,6 +30,9 @@ use std::{
 #[derive(Parser)]
 #[command(name = "fashion")]
 struct Arguments {
+    /// Which network
+    #[arg(long, value_enum, default_value = "depthwise")]
+    network: Kind,
     /// A software adapter (a CPU pretending to be a GPU) will do as the GPU
     #[arg(long)]
     software: bool,
@@ -44,10 +47,11 @@ struct Arguments {
 fn main() -> ExitCode {
     let a = Arguments::parse();
     let done = pollster::block_on(async {
+        let model = Model::load(a.network)?;
         match (&a.layers, a.paced) {
-            (Some(file), _) => layers(file, a.software).await,
-            (None, Some(batch)) => paced(batch).await,
-            (None, None) => compare(a.software).await,
+            (Some(file), _) => layers(file, &model, a.software).await,
+            (None, Some(batch)) => paced(&model, batch).await,
+            (None, None) => compare(&model, a.software).await,
         }
     });
     match done {
@@ -82,8 +86,7 @@ async fn network(ctx: &Context, model: &Model, (format, norm): (Option<Format>, 
 }
 
 /// Prints the table.
-async fn compare(software: bool) -> Result<()> {
-    let model = Model::load()?;
+async fn compare(model: &Model, software: bool) -> Result<()> {
     let contexts = contexts::contexts(software).await?;
     println!(
         "\n{:<8} {:<9} on  {:<28}  {:<28} {:>8}  {:>8}",
@@ -92,7 +95,7 @@ async fn compare(software: bool) -> Result<()> {
     let mut first: Option<Vec<usize>> = None;
     for ctx in contexts {
         for row in ROWS {
-            let net = network(&ctx, &model, row).await?;
+            let net = network(&ctx, model, row).await?;
             let planned = net.compile(model.images.layout()).await?;
             let (mut ms, mut answers) = (f64::INFINITY, vec![]);
             for _ in 0..3 {
@@ -126,13 +129,12 @@ fn largest(logits: &[f32]) -> usize {
 }
 
 /// Writes `BACKEND.FORMAT.BATCHNORM.LAYER` for every layer of every row.
-async fn layers(file: &Path, software: bool) -> Result<()> {
-    let model = Model::load()?;
+async fn layers(file: &Path, model: &Model, software: bool) -> Result<()> {
     let images = model.batch(16)?;
     let mut all = vec![];
     for ctx in contexts::contexts(software).await? {
         for row in ROWS {
-            let net = network(&ctx, &model, row).await?;
+            let net = network(&ctx, model, row).await?;
             for (layer, y) in net.names().zip(net.layers(&images).await?) {
                 let norm = format!("{:?}", row.1).to_lowercase();
                 all.push((format!("{}.{}.{norm}.{layer}", on(&ctx), name(row.0)), y));
@@ -144,13 +146,12 @@ async fn layers(file: &Path, software: bool) -> Result<()> {
 
 /// For every line that comes in, all images once in every precision: whoever sends the lines sets the pace, and can run
 /// something else in between.
-async fn paced(batch: u32) -> Result<()> {
-    let model = Model::load()?;
+async fn paced(model: &Model, batch: u32) -> Result<()> {
     let ctx = Context::cpu();
     let images = model.batch(batch)?;
     let mut planned = vec![];
     for row in ROWS.into_iter().filter(|r| r.1 == Norm::Folded) {
-        planned.push(network(&ctx, &model, row).await?.compile(images.layout()).await?);
+        planned.push(network(&ctx, model, row).await?.compile(images.layout()).await?);
     }
     let rounds = 500 / batch;
     for line in std::io::stdin().lock().lines() {

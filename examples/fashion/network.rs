@@ -1,10 +1,11 @@
 //! The network on one context: convolutions with ReLU, the mean of every channel, a linear layer.
 
-use crate::{model::Block, models::Result};
+use super::model::{Block, Place};
+use crate::models::Result;
 use quarter::{
     Context, Error,
-    nn::{self, BatchNorm2d, Conv2d, Graph, Layer, Linear, Precision, Sequential, Value},
-    ops::{Activation, Pool2d},
+    nn::{self, BatchNorm2d, Conv2d, Graph, Layer, Linear, Precision, Value},
+    ops::{Activation, Binary, BinaryOp, Pool2d},
     tensor::{HostTensor, Layout},
 };
 
@@ -20,9 +21,30 @@ pub enum Norm {
 /// The layers, their weights on a device.
 pub struct Network {
     ctx: Context,
-    layers: Vec<(&'static str, Sequential)>,
+    convolutions: Vec<Convolution>,
+    linear: Linear,
     /// Bytes of all weights on the device, scales included.
     pub bytes: u64,
+}
+
+/// A convolution with what follows it.
+struct Convolution {
+    place: Place,
+    conv: Conv2d,
+    /// If it is kept.
+    norm: Option<BatchNorm2d>,
+}
+
+impl Convolution {
+    fn record(&self, g: &mut Graph, x: Value, residual: Option<Value>) -> Result<Value> {
+        let Some(norm) = &self.norm else { return Ok(self.conv.record_with(g, x, residual)?) };
+        let y = self.conv.record(g, x)?;
+        let y = norm.record(g, y)?;
+        let Some(residual) = residual else { return Ok(y) };
+        let shape = g.layout(y)?.shape().to_vec();
+        let sum = Binary::new(BinaryOp::Add, shape.clone(), shape).activation(self.place.activation());
+        Ok(g.apply(&sum, &[("a", y), ("b", residual)])?)
+    }
 }
 
 /// The mean of every channel, \[batch, channels\].
@@ -47,38 +69,31 @@ impl Network {
         precision: Precision,
         norm: Norm,
     ) -> Result<Self> {
-        let (mut layers, mut bytes) = (vec![], 0);
+        let (mut convolutions, mut bytes) = (vec![], 0);
         let mut count = |l: &Layout| bytes += l.values_bytes() + l.scales_bytes();
         for block in blocks {
-            let conv = Conv2d::builder(&block.weight).stride([block.stride; 2]).padding([block.pad(); 4]);
+            let place = block.place;
+            let conv = Conv2d::builder(&block.weight).stride([place.stride; 2]).padding([block.pad(); 4]);
             let conv = conv.groups(block.groups()).precision(precision);
-            let conv = match norm {
-                Norm::Kept => conv,
-                Norm::Folded => conv.fold_batch_norm(&block.norm).activation(Activation::Relu),
+            let (conv, norm) = match norm {
+                Norm::Kept => {
+                    let last = if place.adds.is_none() { place.activation() } else { Activation::None };
+                    (conv, Some(BatchNorm2d::new(ctx, &block.norm).await?.activation(last)))
+                }
+                Norm::Folded => (conv.fold_batch_norm(&block.norm).activation(place.activation()), None),
             };
             let conv = conv.build(ctx).await?;
             count(conv.weights().layout());
-            let layer = Sequential::new().then(conv);
-            layers.push((
-                block.name,
-                match norm {
-                    Norm::Kept => {
-                        layer.then(BatchNorm2d::new(ctx, &block.norm).await?.activation(Activation::Relu))
-                    }
-                    Norm::Folded => layer,
-                },
-            ));
+            convolutions.push(Convolution { place, conv, norm });
         }
-        layers.push(("mean", Sequential::new().then(GlobalMean)));
         let linear = Linear::builder(weight).bias(bias).precision(precision).build(ctx).await?;
         count(linear.weights().layout());
-        layers.push(("linear", Sequential::new().then(linear)));
-        Ok(Self { ctx: ctx.clone(), layers, bytes })
+        Ok(Self { ctx: ctx.clone(), convolutions, linear, bytes })
     }
 
     /// Names of the layers.
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
-        self.layers.iter().map(|l| l.0)
+        self.convolutions.iter().map(|c| c.place.name).chain(["mean", "linear"])
     }
 
     /// What every layer makes of these images; the last are the logits.
@@ -97,9 +112,19 @@ impl Network {
     }
 
     /// The logits, and the output of every layer.
-    fn record(&self, g: &mut Graph, images: &Layout) -> Result<(Value, Vec<Value>)> {
+    pub fn record(&self, g: &mut Graph, images: &Layout) -> Result<(Value, Vec<Value>)> {
         let (mut x, mut all) = (g.input(images), vec![]);
-        for (_, layer) in &self.layers {
+        for c in &self.convolutions {
+            let made = |name: &str| {
+                let at = self.names().position(|n| n == name);
+                at.and_then(|at| all.get(at).copied()).ok_or(format!("{}: no {name} before", c.place.name))
+            };
+            let from = c.place.reads.map_or(Ok(x), made)?;
+            let residual = c.place.adds.map(made).transpose()?;
+            x = c.record(g, from, residual)?;
+            all.push(x);
+        }
+        for layer in [&GlobalMean as &dyn Layer, &self.linear] {
             x = layer.record(g, x)?;
             all.push(x);
         }
