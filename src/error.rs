@@ -1,6 +1,10 @@
 //! Errors of the crate: one type per layer, all of them in [`Error`].
 
-use crate::{ops::DescriptorError, ops::Refusal, scale::ScaleError, tensor::TensorError};
+use crate::{
+    ops::{DescriptorError, Refusal},
+    scale::{CalibrationError, ScaleError},
+    tensor::TensorError,
+};
 
 /// Anything that can go wrong.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -15,6 +19,9 @@ pub enum Error {
     /// A scale that cannot be.
     #[error(transparent)]
     Scale(#[from] ScaleError),
+    /// Numbers that give no range.
+    #[error(transparent)]
+    Calibration(#[from] CalibrationError),
     /// An argument does not fit the descriptor.
     #[error("{op}: `{role}`: expected {expected}, got {got}")]
     Argument {

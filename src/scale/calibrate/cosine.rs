@@ -1,0 +1,20 @@
+//! The threshold of largest cosine similarity.
+
+use super::{Histogram, grid::Grid, least, sums::Sums};
+use crate::{dtype::Format, scale::Scale};
+
+/// The cosine is Σxq / √(Σx² · Σq²), never negative, and Σx² is the same for all thresholds: (Σxq)² / Σq² has its order.
+pub(super) fn amax(histogram: &Histogram, format: Format) -> Option<f32> {
+    let (sums, grid) = (Sums::new(histogram), Grid::new(format));
+    least(histogram.thresholds(), |_, threshold| {
+        let scale = Scale::from_amax(threshold, format).get().into();
+        let (mut product, mut squares) = (0.0, 0.0);
+        for (value, bins) in grid.codes(histogram, histogram.len(), scale) {
+            let of = sums.of(bins);
+            product += of.sum * value;
+            squares += of.count * (value * value);
+        }
+        // All zero where the scale, which is held to 2^-126, is too large.
+        if squares == 0.0 { 0.0 } else { -(product * product) / squares }
+    })
+}
