@@ -14,6 +14,7 @@ mod graph;
 mod linear;
 mod norm;
 mod precision;
+pub mod ptq;
 mod recipe;
 mod sequential;
 

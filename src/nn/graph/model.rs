@@ -71,14 +71,7 @@ impl Model {
     /// [`Error::Argument`] for another number of inputs; as [`Context::write`], [`Context::run`] and
     /// [`Context::download`].
     pub async fn call(&self, inputs: &[&HostTensor]) -> Result<Vec<HostTensor>, Error> {
-        if inputs.len() != self.inputs.len() {
-            let (expected, got) = (format!("{} tensors", self.inputs.len()), inputs.len().to_string());
-            return Err(Error::Argument { op: "model", role: "inputs", expected, got });
-        }
-        let _call = Call::begin(&self.called)?;
-        for (to, from) in self.inputs.iter().zip(inputs) {
-            self.ctx.write(to, from)?;
-        }
+        let _call = self.begin(inputs)?;
         self.run()?;
         let mut out = vec![];
         for t in &self.outputs {
@@ -86,10 +79,28 @@ impl Model {
         }
         Ok(out)
     }
+
+    /// Begins a call: nobody else's may, and the inputs are written.
+    pub(in crate::nn) fn begin(&self, inputs: &[&HostTensor]) -> Result<Call<'_>, Error> {
+        if inputs.len() != self.inputs.len() {
+            let (expected, got) = (format!("{} tensors", self.inputs.len()), inputs.len().to_string());
+            return Err(Error::Argument { op: "model", role: "inputs", expected, got });
+        }
+        let call = Call::begin(&self.called)?;
+        for (to, from) in self.inputs.iter().zip(inputs) {
+            self.ctx.write(to, from)?;
+        }
+        Ok(call)
+    }
+
+    /// Where it runs.
+    pub(in crate::nn) fn context(&self) -> &Context {
+        &self.ctx
+    }
 }
 
 /// A call that is under way; it is over when this is dropped, even if it was given up half-way.
-struct Call<'a>(&'a AtomicBool);
+pub(in crate::nn) struct Call<'a>(&'a AtomicBool);
 
 impl<'a> Call<'a> {
     fn begin(called: &'a AtomicBool) -> Result<Self, Error> {
