@@ -4,6 +4,26 @@ use super::{Approach, Batches, Network, Scheme, inputs, rewrite::Rewrite};
 use crate::{context::Context, error::Error, ops::BatchNorm, scale::Progress, tensor::HostTensor};
 use std::sync::Arc;
 
+/// What [`Network::reestimate`] made.
+#[derive(Debug)]
+pub struct Reestimated {
+    /// The network with the new statistics.
+    pub network: Network,
+    /// Those statistics, operation by operation.
+    pub norms: Vec<NormStatistics>,
+}
+
+/// Statistics of one `batch_norm`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NormStatistics {
+    /// Name of the operation.
+    pub node: String,
+    /// Running mean of every channel.
+    pub mean: Vec<f32>,
+    /// Running variance of every channel.
+    pub variance: Vec<f32>,
+}
+
 impl Network {
     /// The network with running means and variances of every `batch_norm` found anew: over all batches of inputs, in training
     /// mode, its other operations quantised as the scheme says. Quantisation shifts what a norm sees; its old statistics are of
@@ -22,7 +42,7 @@ impl Network {
         scheme: &Scheme,
         batches: I,
         mut progress: impl FnMut(Progress),
-    ) -> Result<Self, Error>
+    ) -> Result<Reestimated, Error>
     where
         I: IntoIterator<Item: AsRef<[HostTensor]>>,
     {
@@ -43,26 +63,27 @@ impl Network {
             progress(now);
         }
         let n = batches.expect_some("reestimate")? as f64;
-        let mut statistics =
-            sums.into_iter().map(|s| s.into_iter().map(|v| (v / n) as f32).collect::<Vec<_>>());
-        let mut rewrite = Rewrite::new(&self.graph);
+        let mut found = sums.into_iter().map(|s| s.into_iter().map(|v| (v / n) as f32).collect::<Vec<_>>());
+        let (mut rewrite, mut norms) = (Rewrite::new(&self.graph), vec![]);
         for node in self.graph.nodes() {
             let mut others = vec![];
             let norm = node.problem.as_any().downcast_ref::<BatchNorm>();
-            if norm.is_some_and(|o| o.training.is_none()) {
-                for role in ["running_mean", "running_var"] {
-                    let found = statistics.next().unwrap_or_default();
-                    if let Some(v) = found.iter().find(|v| !v.is_finite()) {
+            if norm.is_some_and(|o| o.training.is_none())
+                && let (Some(mean), Some(variance)) = (found.next(), found.next())
+            {
+                for (role, all) in [("running_mean", &mean), ("running_var", &variance)] {
+                    if let Some(v) = all.iter().find(|v| !v.is_finite()) {
                         let expected = "finite statistics of every batch".to_owned();
                         let got = format!("{v} for {}", node.name);
                         return Err(Error::Argument { op: "reestimate", role, expected, got });
                     }
-                    let found = HostTensor::from_f32(&found, [found.len() as u32])?;
-                    others.push((role, rewrite.new.constant(&found)));
+                    let all = HostTensor::from_f32(all, [all.len() as u32])?;
+                    others.push((role, rewrite.new.constant(&all)));
                 }
+                norms.push(NormStatistics { node: node.name.to_string(), mean, variance });
             }
             rewrite.node(node, Arc::clone(&node.problem), &others)?;
         }
-        self.rewritten(rewrite)
+        Ok(Reestimated { network: self.rewritten(rewrite)?, norms })
     }
 }

@@ -48,6 +48,7 @@ mod sensitivity;
 mod smooth;
 mod tune;
 
+pub use batch_norm::{NormStatistics, Reestimated};
 pub use calibrate::Ranges;
 pub use place::Left;
 pub use quantized::{Compiled, Quantized, QuantizedOperand, Report};
