@@ -190,7 +190,7 @@ fn tables_are_quantised_by_row() {
 #[test]
 fn weights_are_scaled_by_output_channel() {
     let ctx = Context::cpu();
-    let (format, e) = (Format::E4M3FN, |axis| Element::f8(Format::E4M3FN, PerChannel { axis }));
+    let e = |axis| Element::f8(Format::E4M3FN, PerChannel { axis });
     // Weights whose output channels differ in size by powers of three.
     let weights = |shape: &[u32], axis: usize| {
         let (w, inner) = (tensor(shape, 2), shape[axis + 1..].iter().product::<u32>() as usize);
@@ -222,7 +222,6 @@ fn weights_are_scaled_by_output_channel() {
         let q = &report.report().quantized;
         assert_eq!((q.len(), q[0].granularity, q[0].given), (1, PerChannel { axis }, true));
     }
-    let _ = format;
     for (o, axis) in [(Orientation::Nt, 0), (Orientation::Nn, 1)] {
         let gemm = Gemm::new(3, 6, 20).orientation(o);
         let shape = if axis == 0 { [6, 20] } else { [20, 6] };
@@ -235,15 +234,12 @@ fn weights_are_scaled_by_output_channel() {
         let w = (weights(&shape, axis.into()), "a", axis);
         check(&ctx, &gemm, &gemm.clone().a(e(axis)), w, (&x, "b"));
     }
-    for (shape, axis, groups) in [(&[4, 3, 3, 2][..], 0u8, 3), (&[3, 3, 6], 2, 6)] {
-        let out = if axis == 0 { 6 } else { 6 };
-        let shape = if axis == 0 { vec![6, 3, 3, 2] } else { shape.to_vec() };
-        let x: &[u32] = &[2, 5, 4, 6];
-        let conv = ops::Conv2d::new([2, 5, 4, 6], out, [3, 3]).groups(groups);
-        let w = |s: &[u32]| (weights(s, axis.into()), "w", axis);
-        check(&ctx, &conv, &conv.clone().w(e(axis)), w(&shape), (x, "x"));
-        let conv = ops::ConvTranspose2d::new([2, 5, 4, 6], out, [3, 3]).groups(groups).stride([2, 1]);
-        check(&ctx, &conv, &conv.clone().w(e(axis)), w(&shape), (x, "x"));
+    for (shape, axis, groups) in [(&[6, 3, 3, 2][..], 0u8, 3), (&[3, 3, 6], 2, 6)] {
+        let (x, w) = (&[2, 5, 4, 6][..], || (weights(shape, axis.into()), "w", axis));
+        let conv = ops::Conv2d::new([2, 5, 4, 6], 6, [3, 3]).groups(groups);
+        check(&ctx, &conv, &conv.clone().w(e(axis)), w(), (x, "x"));
+        let conv = ops::ConvTranspose2d::new([2, 5, 4, 6], 6, [3, 3]).groups(groups).stride([2, 1]);
+        check(&ctx, &conv, &conv.clone().w(e(axis)), w(), (x, "x"));
     }
     for (shape, axis, groups) in [([6, 3, 2].as_slice(), 0u8, 3), (&[3, 6], 1, 6)] {
         let conv = ops::Conv1d::new([2, 9, 6], 6, 3).groups(groups);
@@ -584,7 +580,7 @@ fn fallback_returns_the_worst_first() {
         let tune = |target| block_on(f32.tune(&ctx, &scheme, None, &order, target, metric)).unwrap();
         let first = tune(0.0);
         assert!(first.reached && first.steps.len() == 1 && first.steps[0].returned.is_none());
-        let more = tune(first.steps[0].metric + f64::EPSILON * 100.0);
+        let more = tune(first.steps[0].metric.next_up());
         assert!(more.reached && more.steps.len() > 1);
         for (step, one) in more.steps[1..].iter().zip(&order) {
             assert_eq!(step.returned.as_ref(), Some(&one.node));
@@ -661,4 +657,39 @@ fn constants_are_uploaded_with_the_graph() {
     let out = g.constant(&tensor(&[3, 6], 3));
     let error = g.apply(&gemm, &[("a", input), ("b", w), ("out", out)]).unwrap_err();
     assert!(matches!(&error, Error::Argument { role: "out", .. }), "{error}");
+}
+
+/// What is updated between two readers is quantised for each of them anew.
+#[test]
+fn what_changes_is_quantised_again() {
+    let (x, w) = (tensor(&[3, 20], 1), tensor(&[6, 20], 2));
+    let format = Format::E4M3FN;
+    for ctx in common::contexts() {
+        let build = |coded: bool| {
+            let mut g = Graph::new();
+            let (input, state) = (g.input(x.layout()), g.state(&tensor(&[3, 20], 3)));
+            let w = if coded { w.quantize(format, PerChannel { axis: 0 }).unwrap() } else { w.clone() };
+            let b = g.constant(&w);
+            let read = |g: &mut Graph| {
+                let quantize = Quantize::new([3, 20], DType::F32, format, PerTensor);
+                let a = if coded { g.apply(&quantize, &[("x", state)]).unwrap() } else { state };
+                let gemm = Gemm::new(3, 6, 20).a(g.layout(a).unwrap().element());
+                g.apply(&gemm.b(g.layout(b).unwrap().element()), &[("a", a), ("b", b)]).unwrap()
+            };
+            let before = read(&mut g);
+            g.apply(&Unary::new([3, 20]).alpha(3.0), &[("x", input), ("out", state)]).unwrap();
+            let after = read(&mut g);
+            (g, [after, before])
+        };
+        let ((f32, outputs), (want, asked)) = (build(false), build(true));
+        let scheme = Scheme::new(format, Approach::Dynamic);
+        let got = block_on(Network::new(f32, &outputs).unwrap().quantize(&ctx, &scheme, None)).unwrap();
+        let got = block_on(got.compile(&ctx)).unwrap();
+        let want = block_on(want.compile(&ctx, &asked)).unwrap();
+        for run in 0..3 {
+            let (got, want) = (block_on(got.call(&[&x])).unwrap(), block_on(want.call(&[&x])).unwrap());
+            assert_eq!(got, want, "run {run} on {}", ctx.name());
+            assert_eq!(run > 0, got[0] == got[1], "the state of the run before is read first");
+        }
+    }
 }

@@ -64,6 +64,12 @@ impl Node {
     pub fn value(&self, role: &str) -> Option<Value> {
         self.values.iter().find(|(r, _)| *r == role).map(|v| v.1)
     }
+
+    /// Whether it writes what holds this value's numbers, in a graph that both are of.
+    pub fn writes(&self, graph: &Graph, root: Value) -> bool {
+        let pairs = self.operands.iter().zip(&self.values);
+        pairs.filter(|(o, _)| o.access != Access::Read).any(|(_, (_, v))| graph.root(*v) == root)
+    }
 }
 
 /// A network under construction for inputs of given shapes: symbolic, so nothing is allocated, compiled or awaited until

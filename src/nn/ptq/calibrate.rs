@@ -43,7 +43,7 @@ impl Network {
     ///
     /// They are those of the network as it is, nothing quantised, as Intel Neural Compressor's observers find them; so call it after
     /// [`smooth`](Self::smooth) and [`reestimate`](Self::reestimate), on the network that they made. One value has one range, however
-    /// many operations read it.
+    /// many operations read it. Of schemes that are not static there are none.
     ///
     /// # Errors
     /// [`Error::Argument`] without batches, and for a calibration of int8 that asks for codes (KL, MSE, cosine);

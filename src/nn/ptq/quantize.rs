@@ -43,7 +43,7 @@ impl Network {
                 Err(why) => {
                     walk.report.left.push((node.name.to_string(), why));
                     let problem = walk.observed(node, Arc::clone(&node.problem));
-                    walk.rewrite.node(node, problem, &[])?;
+                    walk.copy(node, problem, &[])?;
                 }
             }
         }
@@ -73,7 +73,7 @@ impl Network {
                 Ok(places) => walk.quantize(ctx, &node, &places).await?,
                 Err(_) => {
                     let problem = walk.observed(&node, Arc::clone(&node.problem));
-                    walk.rewrite.node(&node, problem, &states)?;
+                    walk.copy(&node, problem, &states)?;
                 }
             }
             outputs.extend(states.into_iter().map(|s| s.1));
@@ -123,7 +123,10 @@ impl<'a> Walk<'a> {
                 let read = places.into_iter().flatten().filter(|p| !p.given);
                 live.extend(read.filter_map(|p| node.value(p.role)).map(|v| graph.root(v)));
             }
+            // What is asked for, kept or written by several stays as it was described.
             network.outputs.iter().for_each(|v| _ = live.remove(&graph.root(*v)));
+            let writers = |v: &Value| graph.nodes().iter().filter(|n| n.writes(graph, *v)).count();
+            live.retain(|v| matches!(graph.source(*v), Source::Made) && writers(v) == 1);
         }
         Self {
             network,
@@ -177,7 +180,20 @@ impl<'a> Walk<'a> {
                 scale: scale.map(Scale::get),
             });
         }
-        self.rewrite.node(node, problem, &others)
+        self.copy(node, problem, &others)
+    }
+
+    /// Copies an operation; what was quantised of values that it writes is of the past.
+    fn copy(
+        &mut self,
+        node: &Node,
+        problem: Arc<dyn Problem>,
+        others: &[(&'static str, Value)],
+    ) -> Result<(), Error> {
+        self.rewrite.node(node, problem, others)?;
+        let graph = self.graph();
+        self.activations.retain(|of, _| !node.writes(graph, of.0));
+        Ok(())
     }
 
     /// Weights as constants.

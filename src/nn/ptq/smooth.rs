@@ -20,6 +20,13 @@ pub struct Smoothed {
     pub smoothings: Vec<Smoothing>,
 }
 
+impl Smoothed {
+    /// Names of the multiplications that were inserted: to be [exempt](super::Scheme::exempt) from extended schemes.
+    pub fn inserted(&self) -> impl Iterator<Item = &str> {
+        self.smoothings.iter().filter(|s| !s.folded).map(|s| s.by.as_str())
+    }
+}
+
 /// One activation that was smoothed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Smoothing {
@@ -96,8 +103,8 @@ impl Network {
     /// bits in f32, as long as nothing becomes subnormal; and codes of floating formats lose nothing by it.
     ///
     /// The division is taken in by the gamma and beta of the `layer_norm` or `rms_norm` that makes the activation, if nobody else
-    /// reads it and both are given in f32; otherwise it is a multiplication of its own, to be
-    /// [exempt](super::Scheme::exempt) from extended schemes by its name.
+    /// reads it and both are given in f32; otherwise it is a multiplication of its own
+    /// ([`Smoothed::inserted`]).
     ///
     /// # Errors
     /// [`Error::Argument`] for an α that is not in \[0, 1\], and without batches; as
