@@ -434,6 +434,14 @@ fn smoothing_changes_no_bit_of_f32() {
         for s in &smoothed.smoothings {
             assert!(s.factors.iter().all(|f| f.log2().fract() == 0.0) && s.factors.iter().any(|f| *f != 1.0));
         }
+        // Of the shared activation by hand: its largest magnitudes over both batches, those of both layers' columns.
+        let alone = network(&norm, batches[0][0].layout());
+        let rows: Vec<f32> = batches.iter().flat_map(|[x]| plain(&ctx, &alone, &[x])).collect();
+        let weights = [tensor(&[16, 16], 1).to_f32(), tensor(&[16, 16], 2).to_f32()].concat();
+        let most = |all: &[f32], j| all.iter().skip(j).step_by(16).fold(0f64, |m, v| m.max(v.abs().into()));
+        let by_hand =
+            (0..16).map(|j| (most(&rows, j) / most(&weights, j)).sqrt().log2().round().exp2() as f32);
+        assert_eq!(smoothed.smoothings[0].factors, by_hand.collect::<Vec<_>>());
         let x = with_outliers(&[2, 5, 16], 60);
         assert_eq!(plain(&ctx, &smoothed.network, &[&x]), plain(&ctx, &f32, &[&x]), "{}", ctx.name());
         // Of an α of 1 all of the outliers move.

@@ -37,7 +37,7 @@ impl Model {
         &self.inputs
     }
 
-    /// Its outputs, as [`Graph::compile`] was asked for them.
+    /// Its outputs, as [`Graph::compile`](super::Graph::compile) was asked for them.
     pub fn outputs(&self) -> &[DeviceTensor] {
         &self.outputs
     }
