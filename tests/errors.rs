@@ -1090,7 +1090,8 @@ fn post_training(t: &mut Table, ctx: &Context) {
     t.section(
         "Post-training quantisation",
         "`net` is a network of one linear layer, `normed` one of a `batch_norm` that trains on NaN; `fixed` a static scheme of \
-         E4M3FN, `int8` one of int8; `none` no batches, `batch` one of ones, `nans` one of NaN.",
+         E4M3FN, `int8` one of int8; `none` no batches, `batch` one of ones, `nans` one of NaN; \
+         `whole` is the network with nothing quantised.",
     );
     fn quiet(_: Progress) {}
     let ones = |shape: &[u32], v: f32| {
@@ -1133,6 +1134,8 @@ fn post_training(t: &mut Table, ctx: &Context) {
         block_on(normed.reestimate(ctx, &fixed, &nans, quiet)),
         Error::Argument { role: "running_mean", .. }
     );
+    let whole = block_on(net.quantize(ctx, &fixed.clone().exempt(["gemm 0"]), None)).unwrap();
+    row!(t, block_on(net.sqnr(ctx, &whole, &none)), Error::Argument { role: "batches", .. });
     row!(
         t,
         block_on(net.sensitivity(ctx, &fixed, None, &none, quiet)),

@@ -369,6 +369,8 @@ fn one_value_is_quantised_once() {
     let bounds = block_on(got.compile(&ctx)).unwrap();
     let bounds = bounds.model().unwrap().bounds().len();
     assert_eq!(bounds, f32.graph().names().count() + 6);
+    // Four matrices of 16 by 16; then a byte an element, and 16 scales with their inverses and maxima behind a record each.
+    assert_eq!((f32.graph().given_bytes(), got.graph().given_bytes()), (4 * 1024, 4 * (256 + 16 + 3 * 64)));
 }
 
 #[test]
@@ -448,6 +450,26 @@ fn smoothing_changes_no_bit_of_f32() {
         let all = block_on(f32.smooth(&ctx, 1.0, &batches, |_| ())).unwrap();
         assert_eq!(plain(&ctx, &all.network, &[&x]), plain(&ctx, &f32, &[&x]), "{}", ctx.name());
         assert_ne!(all.smoothings[0].factors, smoothed.smoothings[0].factors);
+    }
+}
+
+/// Projections that read views of one value share its factors; where heads are merged, the view is what is divided.
+#[test]
+fn smoothing_finds_what_projections_read() {
+    let batches = [[with_outliers(&[2, 5, 16], 50)]];
+    for ctx in common::contexts() {
+        let f32 = network(&attention(&ctx, Precision::F32), batches[0][0].layout());
+        let smoothed = block_on(f32.smooth(&ctx, 0.5, &batches, |_| ())).unwrap();
+        let readers: Vec<usize> = smoothed.smoothings.iter().map(|s| s.nodes.len()).collect();
+        assert_eq!(readers, [3, 1]);
+        let x = &batches[0][0];
+        assert_eq!(plain(&ctx, &smoothed.network, &[x]), plain(&ctx, &f32, &[x]), "{}", ctx.name());
+        // Nobody quantises what was inserted, if it is told not to.
+        let scheme = Scheme::new(Format::E4M3FN, Approach::Dynamic).extended().exempt(smoothed.inserted());
+        let got = block_on(smoothed.network.quantize(&ctx, &scheme, None)).unwrap();
+        let left = got.report().left.iter().filter(|l| l.1 == Left::Exempt);
+        assert!(left.map(|l| l.0.as_str()).eq(smoothed.inserted()) && smoothed.inserted().count() == 2);
+        assert_eq!(got.report().nodes().len(), 6);
     }
 }
 
@@ -584,6 +606,9 @@ fn fallback_returns_the_worst_first() {
         let metric = async |model: &quarter::nn::ptq::Compiled| {
             Ok(decibels(&mut |x| block_on(model.call(&[x])).unwrap().remove(0).to_f32()))
         };
+        let all = block_on(f32.quantize(&ctx, &scheme, None)).unwrap();
+        let sqnr = block_on(f32.sqnr(&ctx, &all, &batches)).unwrap();
+        assert_eq!(sqnr, decibels(&mut |x| quantized(&ctx, &f32, &scheme, &[x])));
         // All at once first; what is asked for then is just more than that.
         let tune = |target| block_on(f32.tune(&ctx, &scheme, None, &order, target, metric)).unwrap();
         let first = tune(0.0);

@@ -177,6 +177,16 @@ impl Graph {
         self.nodes.iter().map(|n| &*n.name)
     }
 
+    /// Bytes of all tensors that are given or constant and that an operation touches, scales included: those of the weights.
+    pub fn given_bytes(&self) -> u64 {
+        let mut roots: Vec<Value> =
+            self.nodes.iter().flat_map(|n| n.values.iter().map(|v| self.root(v.1))).collect();
+        roots.retain(|v| matches!(self.source(*v), Source::Given(_) | Source::Constant(_)));
+        roots.sort_unstable_by_key(|v| v.index);
+        roots.dedup();
+        roots.iter().map(|v| self.at(*v).values_bytes() + self.at(*v).scales_bytes()).sum()
+    }
+
     /// Shape and elements of a value.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! What each operation costs when it alone is quantised.
 
-use super::{Network, Ranges, Scheme, inputs, place::places};
+use super::{Compiled, Network, Quantized, Ranges, Scheme, inputs, place::places};
 use crate::{context::Context, error::Error, scale::Progress, tensor::HostTensor};
 use std::{collections::BTreeSet, fmt};
 
@@ -46,11 +46,26 @@ impl Noise {
 }
 
 impl Network {
+    /// Signal to quantisation noise of the last output in decibels, as [`Sensitivity::sqnr`] has it, of a network that was made of
+    /// this one.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] without batches; as [`Compiled::call`].
+    pub async fn sqnr<B: AsRef<[HostTensor]>>(
+        &self,
+        ctx: &Context,
+        quantized: &Quantized,
+        batches: &[B],
+    ) -> Result<f64, Error> {
+        let truth = self.truth(ctx, "sqnr", batches).await?;
+        noise(&quantized.compile(ctx).await?, batches, &truth).await
+    }
+
     /// For every operation that the scheme quantises, the error of the last output when no other is quantised; the worst first.
     /// `progress` counts operations as batches.
     ///
     /// # Errors
-    /// [`Error::Argument`] without batches; as [`quantize`](Self::quantize) and [`Compiled::call`](super::Compiled::call).
+    /// [`Error::Argument`] without batches; as [`quantize`](Self::quantize) and [`Compiled::call`].
     pub async fn sensitivity<B: AsRef<[HostTensor]>>(
         &self,
         ctx: &Context,
@@ -59,37 +74,58 @@ impl Network {
         batches: &[B],
         mut progress: impl FnMut(Progress),
     ) -> Result<Vec<Sensitivity>, Error> {
-        if batches.is_empty() {
-            let (expected, got) = ("1 or more".to_owned(), "0".to_owned());
-            return Err(Error::Argument { op: "sensitivity", role: "batches", expected, got });
-        }
-        let mut truth = vec![];
-        let model = self.compile(ctx).await?;
-        for batch in batches {
-            truth.extend(model.call(&inputs(batch)).await?.pop().map(|y| y.to_f32()));
-        }
+        let truth = self.truth(ctx, "sensitivity", batches).await?;
         let names: Vec<String> = self.graph.names().map(Into::into).collect();
         let quantized = places(&self.graph, scheme);
         let quantized: Vec<&String> =
             names.iter().zip(quantized).filter_map(|(name, p)| p.is_ok().then_some(name)).collect();
+        let elements = truth.iter().map(|y| y.len() as u64).sum::<u64>();
         let mut now = Progress { batches: 0, of: Some(quantized.len() as u64), elements: 0 };
         let mut all = vec![];
         for node in quantized {
             let exempt: BTreeSet<String> = names.iter().filter(|n| *n != node).cloned().collect();
             let one = self.quantize(ctx, &Scheme { exempt, ..scheme.clone() }, ranges).await?;
-            let one = one.compile(ctx).await?;
-            let mut noise = Noise::default();
-            for (batch, y) in batches.iter().zip(&truth) {
-                if let Some(other) = one.call(&inputs(batch)).await?.pop() {
-                    noise.add(y, &other.to_f32());
-                    now.elements += other.layout().elements();
-                }
-            }
-            all.push(Sensitivity { node: node.clone(), sqnr: noise.decibels() });
+            let sqnr = noise(&one.compile(ctx).await?, batches, &truth).await?;
+            all.push(Sensitivity { node: node.clone(), sqnr });
             now.batches += 1;
+            now.elements += elements;
             progress(now);
         }
         all.sort_by(|a, b| a.sqnr.total_cmp(&b.sqnr));
         Ok(all)
     }
+
+    /// The last output for every batch, nothing quantised.
+    async fn truth<B: AsRef<[HostTensor]>>(
+        &self,
+        ctx: &Context,
+        op: &'static str,
+        batches: &[B],
+    ) -> Result<Vec<Vec<f32>>, Error> {
+        if batches.is_empty() {
+            let (expected, got) = ("1 or more".to_owned(), "0".to_owned());
+            return Err(Error::Argument { op, role: "batches", expected, got });
+        }
+        let model = self.compile(ctx).await?;
+        let mut truth = vec![];
+        for batch in batches {
+            truth.extend(model.call(&inputs(batch)).await?.pop().map(|y| y.to_f32()));
+        }
+        Ok(truth)
+    }
+}
+
+/// Decibels of the last output beside what it is in f32.
+async fn noise<B: AsRef<[HostTensor]>>(
+    compiled: &Compiled,
+    batches: &[B],
+    truth: &[Vec<f32>],
+) -> Result<f64, Error> {
+    let mut noise = Noise::default();
+    for (batch, y) in batches.iter().zip(truth) {
+        if let Some(other) = compiled.call(&inputs(batch)).await?.pop() {
+            noise.add(y, &other.to_f32());
+        }
+    }
+    Ok(noise.decibels())
 }
