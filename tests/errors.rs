@@ -1069,6 +1069,10 @@ fn networks(t: &mut Table, ctx: &Context) {
     row!(t, g.apply(&gemm, &[("a", x), ("c", x)]), Error::Argument { role: "c", .. });
     row!(t, g.apply(&Gemm::new(0, 4, 3), &[]), Error::Descriptor(..));
     row!(t, block_on(g.compile(ctx, &[foreign])), Error::Argument { role: "output", .. });
+    let constant = g.constant(&f32s(&[2, 3]));
+    row!(t, g.apply(&unary, &[("x", x), ("out", constant)]), Error::Argument { role: "out", .. });
+    let codes = Layout::new([2, 3], Element::f8(Format::E4M3FN, PerToken)).unwrap();
+    row!(t, g.scaled(&codes, &Scales::per_tensor(Scale::ONE)), Error::Tensor(..));
     let model = block_on(g.compile(ctx, &[x])).unwrap();
     row!(t, block_on(model.call(&[])), Error::Argument { .. });
     row!(t, build(&f32s(&[4])), Error::Descriptor(..));
@@ -1123,6 +1127,66 @@ fn networks(t: &mut Table, ctx: &Context) {
     row!(t, block_on(nn::Embedding::new(ctx, &words(&[4, 4]), Precision::F32)), Error::Descriptor(..));
 }
 
+/// Steps of post-training quantisation.
+fn post_training(t: &mut Table, ctx: &Context) {
+    use pollster::block_on;
+    use quarter::nn::{Graph, ptq::*};
+    t.section(
+        "Post-training quantisation",
+        "`net` is a network of one linear layer, `normed` one of a `batch_norm` that trains on NaN; `fixed` a static scheme of \
+         E4M3FN, `int8` one of int8; `none` no batches, `batch` one of ones, `nans` one of NaN; \
+         `whole` is the network with nothing quantised.",
+    );
+    fn quiet(_: Progress) {}
+    let ones = |shape: &[u32], v: f32| {
+        HostTensor::from_f32(&vec![v; shape.iter().product::<u32>() as usize], shape).unwrap()
+    };
+    let (mut g, mut h) = (Graph::new(), Graph::new());
+    let (x, w) = (g.input(&Layout::new([2, 3], Element::F32).unwrap()), g.constant(&ones(&[4, 3], 1.0)));
+    let y = g.apply(&Gemm::new(2, 4, 3), &[("a", x), ("b", w)]).unwrap();
+    let z = h.input(&Layout::new([2, 3], Element::F32).unwrap());
+    row!(t, Network::new(Graph::new(), &[]), Error::Argument { role: "outputs", .. });
+    row!(t, Network::new(Graph::new(), &[x]), Error::Argument { .. });
+    let net = Network::new(g, &[y]).unwrap();
+    let one = h.constant(&ones(&[3], 1.0));
+    let norm = BatchNorm::new([2, 3]);
+    let z = h.apply(&norm, &[("x", z), ("running_mean", one), ("running_var", one)]).unwrap();
+    let normed = Network::new(h, &[z]).unwrap();
+    let fixed = Scheme::new(Format::E4M3FN, Approach::Static);
+    let int8 = Scheme::new(Numbers::Int8, Approach::Static);
+    let none: [[HostTensor; 1]; 0] = [];
+    let (batch, nans) = ([[ones(&[2, 3], 1.0)]], [[ones(&[2, 3], f32::NAN)]]);
+    let (min_max, kl, much) = (Calibration::MinMax, Calibration::Kl, Calibration::Percentile(101.0));
+    row!(t, block_on(net.quantize(ctx, &fixed, None)), Error::Argument { role: "ranges", .. });
+    row!(
+        t,
+        block_on(net.calibrate(ctx, &fixed, min_max, &none, quiet)),
+        Error::Argument { role: "batches", .. }
+    );
+    row!(
+        t,
+        block_on(net.calibrate(ctx, &int8, kl, &batch, quiet)),
+        Error::Argument { role: "calibration", .. }
+    );
+    row!(t, block_on(net.calibrate(ctx, &fixed, much, &batch, quiet)), Error::Calibration(..));
+    row!(t, block_on(net.calibrate(ctx, &fixed, min_max, &nans, quiet)), Error::Calibration(..));
+    row!(t, block_on(net.smooth(ctx, 1.5, &batch, quiet)), Error::Argument { role: "alpha", .. });
+    row!(t, block_on(net.smooth(ctx, 0.5, &none, quiet)), Error::Argument { role: "batches", .. });
+    row!(t, block_on(normed.reestimate(ctx, &fixed, &none, quiet)), Error::Argument { role: "batches", .. });
+    row!(
+        t,
+        block_on(normed.reestimate(ctx, &fixed, &nans, quiet)),
+        Error::Argument { role: "running_mean", .. }
+    );
+    let whole = block_on(net.quantize(ctx, &fixed.clone().exempt(["gemm 0"]), None)).unwrap();
+    row!(t, block_on(net.sqnr(ctx, &whole, &none)), Error::Argument { role: "batches", .. });
+    row!(
+        t,
+        block_on(net.sensitivity(ctx, &fixed, None, &none, quiet)),
+        Error::Argument { role: "batches", .. }
+    );
+}
+
 /// Requests for a device: one in a process in which wgpu has no backend, one for too much.
 #[cfg(feature = "gpu")]
 fn no_device(t: &mut Table) {
@@ -1168,6 +1232,7 @@ fn every_wrong_call_is_in_the_document() {
     transposed(t, &cpu);
     embedding_bags(t, &cpu);
     networks(t, &cpu);
+    post_training(t, &cpu);
     planning(t, &cpu);
     #[cfg(feature = "gpu")]
     let (gpu, portable) = {

@@ -70,6 +70,101 @@ fn delayed_scaling_follows_its_history() {
     }
 }
 
+/// A model keeps the history that a recipe asks for from run to run, and quantises as the operations do one by one.
+#[test]
+fn recipes_of_a_layer_are_their_operations() {
+    use pollster::block_on;
+    use quarter::nn::{Delay, Graph, Layer, Linear, Precision, Recipe};
+    let numbers = |n: usize| (0..n).map(|i| ((i * 7919 % 101) as f32 - 50.0) * 0.02).collect::<Vec<_>>();
+    let w = HostTensor::from_f32(&numbers(7 * 33), [7, 33]).unwrap();
+    let delay = |length, amax, margin| Recipe::Delayed(Delay { length, amax, margin });
+    let recipes = [
+        Recipe::Static(Scale::new(0.037).unwrap()),
+        delay(3, AmaxOf::History, 1),
+        delay(2, AmaxOf::MostRecent, 0),
+    ];
+    for ctx in common::contexts() {
+        for recipe in recipes {
+            let precision = Precision::of(Format::E4M3FN).recipe(recipe);
+            let linear = block_on(Linear::builder(&w).precision(precision).build(&ctx)).unwrap();
+            let mut g = Graph::new();
+            let x = g.input(step(0).layout());
+            // Two layers of one shape and a current recipe beside them: nothing of theirs may share memory.
+            let y = linear.record(&mut g, x).unwrap();
+            let current = Quantize::new([4, 33], DType::F32, Format::E4M3FN, Granularity::PerTensor);
+            let current = g.apply(&current, &[("x", x)]).unwrap();
+            let again = Dequantize::new([4, 33], Format::E4M3FN, Granularity::PerTensor, DType::F32);
+            let again = g.apply(&again, &[("x", current)]).unwrap();
+            let z = linear.record(&mut g, again).unwrap();
+            let model = block_on(g.compile(&ctx, &[y, z])).unwrap();
+
+            let quantize = Quantize::new([4, 33], DType::F32, Format::E4M3FN, Granularity::PerTensor);
+            let quantize = quantize.scaling(Scaling::Given);
+            let layout = quantize.out().unwrap();
+            let scales = match recipe {
+                Recipe::Static(scale) => Scales::per_tensor(scale),
+                _ => Scales::per_tensor(Scale::ONE),
+            };
+            let gemm = Gemm::new(4, 7, 33).a(layout.element()).b(linear.weights().layout().element());
+            let input = ctx.upload_blocking(&step(0)).unwrap();
+            let codes = ctx.empty_scaled_blocking(&layout, &scales).unwrap();
+            let out = ctx.empty_blocking(&Layout::new([4, 7], Element::F32).unwrap()).unwrap();
+            let mut bounds = vec![];
+            if let Recipe::Delayed(Delay { length, amax, margin }) = recipe {
+                let delay = DelayedScale::new([4, 33], layout.element());
+                let delay = delay.length(length).amax(amax).margin(margin);
+                let history = ctx.upload_blocking(&delay.history().unwrap()).unwrap();
+                let args = DelayedScaleArgs::new(&codes, &history);
+                bounds.push(ctx.plan_blocking(&delay).unwrap().bind(&args).unwrap());
+            }
+            let args = QuantizeArgs::new(&input, &codes);
+            bounds.push(ctx.plan_blocking(&quantize).unwrap().bind(&args).unwrap());
+            let args = GemmArgs::new(&codes, linear.weights(), &out);
+            bounds.push(ctx.plan_blocking(&gemm).unwrap().bind(&args).unwrap());
+            let mut apart = vec![];
+            for t in 0..8 {
+                let got = block_on(model.call(&[&step(t)])).unwrap();
+                ctx.write(&input, &step(t)).unwrap();
+                ctx.run(&bounds).unwrap();
+                let want = ctx.download_blocking(&out).unwrap();
+                assert_eq!(got[0], want, "{recipe:?} step {t} on {}", ctx.name());
+                apart.push(got[1] != want);
+            }
+            assert!(apart.contains(&true), "{recipe:?}: the second layer is another");
+            // Another model begins anew.
+            let anew = block_on(g.compile(&ctx, &[y])).unwrap();
+            let first = block_on(anew.call(&[&step(7)])).unwrap().remove(0);
+            let last = ctx.download_blocking(&out).unwrap();
+            assert_eq!(first == last, matches!(recipe, Recipe::Static(_)), "{recipe:?}");
+        }
+    }
+}
+
+/// Codes cast by a given scale keep it, though a current recipe for the same layout comes after them, run after run.
+#[test]
+fn given_scales_are_never_replaced() {
+    use quarter::nn::Graph;
+    for ctx in common::contexts() {
+        let mut g = Graph::new();
+        let x = g.input(step(0).layout());
+        let mut all = vec![];
+        // A made tensor with given scales, that of scale 1; then one whose scale is found.
+        for scaling in [Scaling::Given, Scaling::Current] {
+            let op = Quantize::new([4, 33], DType::F32, Format::E5M2, Granularity::PerTensor);
+            let codes = g.apply(&op.scaling(scaling), &[("x", x)]).unwrap();
+            let op = Dequantize::new([4, 33], Format::E5M2, Granularity::PerTensor, DType::F32);
+            all.push(g.apply(&op, &[("x", codes)]).unwrap());
+        }
+        let model = pollster::block_on(g.compile(&ctx, &all)).unwrap();
+        for t in 0..3 {
+            let got = pollster::block_on(model.call(&[&step(t)])).unwrap();
+            let cast =
+                step(t).quantize_with(Format::E5M2, Scales::per_tensor(Scale::ONE), Overflow::Saturate);
+            assert_eq!(got[0].to_f32(), cast.unwrap().to_f32(), "step {t} on {}", ctx.name());
+        }
+    }
+}
+
 /// Scales are found and used on the device: steps upon steps, and the host has not waited once.
 #[cfg(feature = "gpu")]
 #[test]

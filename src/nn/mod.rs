@@ -4,7 +4,8 @@
 //! between what does not meet; the [`Model`] that comes out runs in one pass and one submission, or in a pass of the
 //! caller's. No mathematics of its own: everything is an operation of [`ops`](crate::ops).
 //!
-//! [`Precision`] says what becomes 8-bit: weights on the host when a layer is built, activations on the device before a product.
+//! [`Precision`] says what becomes 8-bit: weights on the host when a layer is built, activations on the device before a product,
+//! by the scales that its [`Recipe`] finds.
 
 mod attention;
 mod conv2d;
@@ -13,6 +14,8 @@ mod graph;
 mod linear;
 mod norm;
 mod precision;
+pub mod ptq;
+mod recipe;
 mod sequential;
 
 pub use attention::MultiHeadAttention;
@@ -22,6 +25,7 @@ pub use graph::{Graph, Model, Value};
 pub use linear::Linear;
 pub use norm::{BatchNorm2d, LayerNorm, RmsNorm, Statistics};
 pub use precision::Precision;
+pub use recipe::{Delay, Recipe};
 pub use sequential::Sequential;
 
 use crate::error::Error;

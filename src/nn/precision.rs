@@ -1,35 +1,53 @@
 //! What becomes 8-bit in a network.
 
-use super::{Graph, Value};
+use super::{Graph, Recipe, Value};
 use crate::{
     dtype::{Format, Overflow},
     error::Error,
-    ops::{DescriptorError, Quantize, Scaling, expect_number, unscaled},
-    scale::{Granularity, Scales},
+    ops::{DescriptorError, expect_number, unscaled},
+    scale::{Granularity, Scale, Scales},
     tensor::{DType, Element, HostTensor},
 };
 
 /// Formats of the operands of products. The standard scheme of *Efficient Post-training Quantization with FP8 Formats* (arXiv
-/// 2309.14592): weights scaled per output channel by their maximum, activations per tensor by the maximum of the live tensor;
-/// E5M2 is cast, scale 1.
+/// 2309.14592): weights scaled per output channel by their maximum, activations per tensor, by the maximum of the live tensor
+/// unless the [`Recipe`] says otherwise; E5M2 is cast, scale 1.
+///
+/// ```
+/// use quarter::{dtype::Format, nn::{Delay, Precision, Recipe}, scale::Scale};
+/// let dynamic = Precision::of(Format::E4M3FN);
+/// let delayed = dynamic.recipe(Recipe::Delayed(Delay { length: 16, ..Delay::default() }));
+/// assert_eq!((dynamic.recipe, delayed.weights), (Recipe::Current, Some(Format::E4M3FN)));
+/// assert_eq!(Precision::of(Format::E5M2).recipe, Recipe::Static(Scale::ONE));
+/// ```
 ///
 /// Where activations are quantised by the maximum of the live tensor, layers make [`observed`](Element::observed) ones: f32, f16 or
 /// bf16 with that maximum beside them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Default)]
 pub struct Precision {
     /// Of weights; `None`: f32.
     pub weights: Option<Format>,
     /// Of what products multiply with weights; `None`: as it comes.
     pub activations: Option<Format>,
+    /// Where the scales of activations come from.
+    pub recipe: Recipe,
 }
 
 impl Precision {
     /// f32 throughout.
-    pub const F32: Self = Self { weights: None, activations: None };
+    pub const F32: Self = Self { weights: None, activations: None, recipe: Recipe::Current };
 
-    /// One format for weights and activations.
+    /// One format for weights and activations, activations by the maximum of the live tensor, E5M2 by scale 1.
     pub const fn of(format: Format) -> Self {
-        Self { weights: Some(format), activations: Some(format) }
+        let cast = matches!(format, Format::E5M2);
+        let recipe = if cast { Recipe::Static(Scale::ONE) } else { Recipe::Current };
+        Self { weights: Some(format), activations: Some(format), recipe }
+    }
+
+    /// Where the scales of activations come from.
+    #[must_use]
+    pub const fn recipe(self, recipe: Recipe) -> Self {
+        Self { recipe, ..self }
     }
 
     /// Weights with their output channels along `axis`: `what` of the layer `op`.
@@ -52,21 +70,16 @@ impl Precision {
 
     /// What a product takes of `x`.
     pub(super) fn activations(self, g: &mut Graph, x: Value) -> Result<Value, Error> {
-        let (layout, dtype) = (g.layout(x)?.clone(), g.layout(x)?.element().dtype());
-        let Some(format) = self.activations.filter(|_| dtype.format().is_none()) else { return Ok(x) };
-        let op = Quantize::new(layout.shape(), dtype, format, Granularity::PerTensor);
-        // Fresh tensors have scale 1.
-        let op = match format {
-            Format::E5M2 => op.scaling(Scaling::Given),
-            _ if layout.element().is_observed() => op.observed(),
-            _ => op,
-        };
-        g.apply(&op, &[("x", x)])
+        let coded = g.layout(x)?.element().format().is_some();
+        match self.activations.filter(|_| !coded) {
+            Some(format) => self.recipe.quantize(g, x, format),
+            None => Ok(x),
+        }
     }
 
     /// What a layer makes of kind `out`: observed where the next is likely to quantise it by its amax.
     pub(super) fn made(self, op: &'static str, out: DType) -> Result<Element, DescriptorError> {
         let out = unscaled(op, "out", out)?;
-        Ok(if self.activations.is_some_and(|f| f != Format::E5M2) { out.observed() } else { out })
+        Ok(if self.activations.is_some() && self.recipe == Recipe::Current { out.observed() } else { out })
     }
 }

@@ -6,7 +6,7 @@ use crate::gpu::{Capabilities, Schedule, Tuning};
 use crate::{
     cpu::{HostArgs, Threads},
     scale::Scales,
-    tensor::{DeviceTensor, HostTensor, Operand, TensorError, rows},
+    tensor::{DeviceTensor, Element, HostTensor, Operand, TensorError, rows},
 };
 use std::fmt::{self, Debug};
 
@@ -99,6 +99,13 @@ pub trait Operation: Clone + Debug + PartialEq + Send + Sync + 'static {
     fn variant(&self) -> String {
         String::new()
     }
+    /// The same with other elements for the operand `role`; `None` where this descriptor has no such operand, or its elements
+    /// are not to be chosen. What quantises a network asks it; unless an operation answers, its operands stay what they are.
+    #[must_use]
+    fn with_element(&self, role: &str, e: Element) -> Option<Self> {
+        let _ = (role, e);
+        None
+    }
     /// Compulsory work.
     fn cost(&self) -> Cost;
     /// The truth in f64 with the bound of f32 arithmetic: plain loops over [`Real`].
@@ -106,6 +113,21 @@ pub trait Operation: Clone + Debug + PartialEq + Send + Sync + 'static {
     /// What tests and benches run.
     fn cases() -> Vec<Case<Self>>;
 }
+
+/// [`Operation::with_element`] of a descriptor whose fields have the names of their roles: those that every one has; then those
+/// that one may lack.
+macro_rules! elements {
+    ($($role:ident),* ; $($option:ident),*) => {
+        fn with_element(&self, role: &str, e: Element) -> Option<Self> {
+            match role {
+                $(stringify!($role) => Some(Self { $role: e, ..self.clone() }),)*
+                $(stringify!($option) if self.$option.is_some() => Some(Self { $option: Some(e), ..self.clone() }),)*
+                _ => None,
+            }
+        }
+    };
+}
+pub(super) use elements;
 
 /// One implementation, as plain data.
 pub struct Kernel<O: 'static> {

@@ -6,9 +6,9 @@ use super::{Arithmetic, Body, Case, Cost, DescriptorError, Inputs, Kernel, Opera
 use crate::gpu::{Capabilities, Schedule, Tuning};
 use crate::{
     cpu::{HostArgs, Threads},
-    tensor::Operand,
+    tensor::{Element, Operand},
 };
-use std::{fmt::Debug, sync::Arc};
+use std::{any::Any, fmt::Debug, sync::Arc};
 
 /// The contract with its type erased. All of it is pure and synchronous, so everything asynchronous in the crate is
 /// free of generics.
@@ -44,8 +44,12 @@ pub trait Problem: Debug + Send + Sync {
     fn schedule(&self, kernel: &str, tuning: &Tuning, caps: &Capabilities) -> Schedule;
     /// Runs a CPU kernel.
     fn run(&self, kernel: &str, args: &mut HostArgs<'_>, threads: Threads);
+    /// [`Operation::with_element`].
+    fn with_element(&self, role: &str, e: Element) -> Option<Arc<dyn Problem>>;
     /// A shared copy.
     fn clone_arc(&self) -> Arc<dyn Problem>;
+    /// The descriptor, for who knows its type.
+    fn as_any(&self) -> &dyn Any;
 }
 
 /// The id of a kernel on a problem, `gemm.tiled.e4m3fn_e4m3fn_f32.nt.b64x64x16`: operation, kernel, variant of the
@@ -139,8 +143,16 @@ impl<O: Operation> Problem for O {
         }
     }
 
+    fn with_element(&self, role: &str, e: Element) -> Option<Arc<dyn Problem>> {
+        Operation::with_element(self, role, e).map(|o| Arc::new(o) as _)
+    }
+
     fn clone_arc(&self) -> Arc<dyn Problem> {
         Arc::new(self.clone())
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
     }
 }
 
@@ -160,4 +172,40 @@ pub const fn entry<O: Operation>() -> Entry {
         O::cases().into_iter().map(erase).collect()
     };
     Entry { name: O::NAME, cases }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{OPERATIONS, Purpose};
+    use crate::tensor::Element;
+
+    /// Other elements change that operand and no other, and an operand of the elements that it has changes nothing.
+    #[test]
+    fn elements_are_those_of_one_operand() {
+        let layouts = |p: &dyn super::Problem| -> Vec<_> {
+            p.operands().into_iter().flatten().map(|o| (o.role, o.layout, o.access, o.scales)).collect()
+        };
+        let mut answered = 0;
+        for case in OPERATIONS.iter().flat_map(|o| (o.cases)()).filter(|c| c.purpose != Purpose::Bench) {
+            let before = layouts(&*case.op);
+            for (i, (role, layout, ..)) in before.iter().enumerate() {
+                let Some(same) = case.op.with_element(role, layout.element()) else { continue };
+                assert_eq!(layouts(&*same), before, "{} {role}", case.label);
+                answered += 1;
+                let Some(other) = case.op.with_element(role, Element::BF16) else {
+                    panic!("{} {role}: one element and not another", case.label);
+                };
+                let mut after = layouts(&*other);
+                // Some combinations are no problem that can be.
+                if after.is_empty() {
+                    continue;
+                }
+                assert_eq!(after[i].1, layout.with(Element::BF16).unwrap(), "{} {role}", case.label);
+                after[i].1 = layout.clone();
+                assert_eq!(after, before, "{} {role}", case.label);
+            }
+            assert!(case.op.with_element("no role", Element::F32).is_none());
+        }
+        assert!(answered > 0);
+    }
 }

@@ -4,6 +4,7 @@ use super::{
     Activation, Case, Cost, Data, DescriptorError, Inputs, Kernel, Operation, Outputs, Purpose, Real,
     expect::expect_number,
     kinds::{FLEXIBLE, kinds, outs},
+    operation::elements,
 };
 use crate::{
     arguments,
@@ -152,6 +153,8 @@ impl Operation for Unary {
         let out = Operand::write("out", self.shape.clone(), self.out).map_err(layout("out"))?;
         Ok(vec![x, out.overflow(self.overflow)])
     }
+
+    elements!(x, out;);
 
     fn variant(&self) -> String {
         format!("{}_{}", self.x.dtype(), self.out.dtype())

@@ -98,7 +98,7 @@ impl Scale {
     }
 
     /// The nearest scale above zero.
-    pub(super) const fn held(s: f32) -> Self {
+    pub(crate) const fn held(s: f32) -> Self {
         Self(if s < TINY {
             TINY
         } else if s > HUGE {

@@ -154,6 +154,11 @@ impl Operand {
         Self { scales: Access::ReadWrite, ..self }
     }
 
+    /// Whether nothing of it is written.
+    pub(crate) fn is_read(&self) -> bool {
+        self.access == Access::Read && self.scales == Access::Read
+    }
+
     /// Whether nothing but its scales is set.
     pub(crate) fn is_rescaled(&self) -> bool {
         self.access == Access::Read && self.scales == Access::ReadWrite

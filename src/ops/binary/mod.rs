@@ -10,6 +10,7 @@ use super::{
     Activation, Case, Cost, DescriptorError, Inputs, Kernel, Operation, Outputs, Real, TINY,
     expect::expect_number,
     gemm::batch::{self, Batches},
+    operation::elements,
 };
 use crate::{
     arguments,
@@ -166,6 +167,8 @@ impl Operation for Binary {
         let b = if self.op == BinaryOp::Div { b.draw(Draw::Powers) } else { b };
         Ok(vec![a, b, Operand::write("out", shape, self.out).map_err(layout("out"))?.overflow(self.overflow)])
     }
+
+    elements!(a, b, out;);
 
     fn variant(&self) -> String {
         let kinds = [self.a, self.b, self.out].map(|e| e.dtype().to_string());

@@ -12,6 +12,7 @@ use super::{
     Activation, Arithmetic, Body, Case, Cost, DescriptorError, Inputs, Kernel, Operation, Outputs,
     conv2d::extents::{expect_covered, expect_groups, expect_weights},
     expect::{expect_factor, expect_number, expect_per_tensor, expect_some, unscaled},
+    operation::elements,
     problem::Problem,
 };
 use crate::{
@@ -327,6 +328,8 @@ impl Operation for Conv1d {
         images.map_err(|e| DescriptorError { op: Self::NAME, ..e })?;
         Ok(all)
     }
+
+    elements!(x, w, out; residual);
 
     fn variant(&self) -> String {
         let kinds = [self.x, self.w, self.out].map(|e| e.dtype().to_string());

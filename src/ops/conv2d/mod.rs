@@ -17,6 +17,7 @@ pub use images::Images;
 use super::{
     Activation, Case, Cost, DescriptorError, Inputs, Kernel, Operation, Outputs, Real,
     expect::{expect_factor, expect_number, expect_per_tensor, expect_some, unscaled},
+    operation::elements,
     real::spoils,
 };
 use crate::{
@@ -319,6 +320,8 @@ impl Operation for Conv2d {
         self.expect_extents()?;
         self.tensors(Self::NAME, self.out_size())
     }
+
+    elements!(x, w, out; residual);
 
     fn variant(&self) -> String {
         let kinds = [self.x, self.w, self.out].map(|e| e.dtype().to_string());

@@ -10,7 +10,7 @@ mod tests;
 
 use super::{
     Activation, Case, Conv2d, Cost, DescriptorError, Images, Inputs, Kernel, Operation, Outputs,
-    conv2d::extents::expect_groups, expect::expect_some,
+    conv2d::extents::expect_groups, expect::expect_some, operation::elements,
 };
 use crate::{
     arguments,
@@ -365,6 +365,8 @@ impl Operation for ConvTranspose2d {
         self.expect_extents()?;
         self.images().tensors(Self::NAME, self.out_size())
     }
+
+    elements!(x, w, out; residual);
 
     fn variant(&self) -> String {
         self.images().variant()

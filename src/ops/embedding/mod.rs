@@ -6,7 +6,10 @@ mod gpu;
 #[cfg(test)]
 mod tests;
 
-use super::{Case, Cost, DescriptorError, Inputs, Kernel, Operation, Outputs, Real, expect::expect_number};
+use super::{
+    Case, Cost, DescriptorError, Inputs, Kernel, Operation, Outputs, Real, expect::expect_number,
+    operation::elements,
+};
 use crate::{
     arguments,
     cpu::{self, HostArgs, Threads},
@@ -164,6 +167,8 @@ impl Operation for Embedding {
         }
         Ok(all)
     }
+
+    elements!(table, out; residual);
 
     fn variant(&self) -> String {
         format!("{}_{}", self.table.dtype(), self.out.dtype())

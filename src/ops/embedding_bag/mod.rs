@@ -10,6 +10,7 @@ mod tests;
 use super::{
     Case, Cost, DescriptorError, Inputs, Kernel, Operation, Outputs, Real,
     expect::{expect_number, expect_some, unscaled},
+    operation::elements,
     real::{larger, spoils},
 };
 use crate::{
@@ -301,6 +302,8 @@ impl Operation for EmbeddingBag {
         }
         Ok(all)
     }
+
+    elements!(table, out;);
 
     fn variant(&self) -> String {
         let mode = match self.mode {

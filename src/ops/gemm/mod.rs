@@ -18,6 +18,7 @@ pub use orientation::Orientation;
 use super::{
     Activation, Case, Cost, DescriptorError, Inputs, Kernel, Operation, Outputs, Real, TINY,
     expect::{expect_factor, expect_number, expect_per_tensor, unscaled},
+    operation::elements,
     real::spoils,
 };
 use crate::{
@@ -310,6 +311,8 @@ impl Operation for Gemm {
         all.push(out.map_err(DescriptorError::layout(Self::NAME, "out"))?.overflow(self.overflow));
         Ok(all)
     }
+
+    elements!(a, b, out; residual);
 
     fn variant(&self) -> String {
         let kinds = [self.a, self.b, self.out].map(|e| e.dtype().to_string());

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     arguments,
     dtype::Overflow,
-    ops::{Activation, Case, Cost, DescriptorError, Inputs, Kernel, Operation, Outputs},
+    ops::{Activation, Case, Cost, DescriptorError, Inputs, Kernel, Operation, Outputs, operation::elements},
     tensor::{DType, Element, Operand},
 };
 
@@ -107,6 +107,8 @@ impl Operation for GroupNorm {
     fn operands(&self) -> Result<Vec<Operand>, DescriptorError> {
         self.columns().operands()
     }
+
+    elements!(x, out; residual);
 
     fn variant(&self) -> String {
         self.norm().variant()

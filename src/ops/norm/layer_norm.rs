@@ -7,7 +7,7 @@ use super::{
 use crate::{
     arguments,
     dtype::Overflow,
-    ops::{Activation, Case, Cost, DescriptorError, Inputs, Kernel, Operation, Outputs},
+    ops::{Activation, Case, Cost, DescriptorError, Inputs, Kernel, Operation, Outputs, operation::elements},
     tensor::{DType, Element, Operand},
 };
 
@@ -129,6 +129,8 @@ impl Operation for LayerNorm {
     fn operands(&self) -> Result<Vec<Operand>, DescriptorError> {
         self.rows().operands()
     }
+
+    elements!(x, out; residual, sum);
 
     fn variant(&self) -> String {
         self.norm().variant()

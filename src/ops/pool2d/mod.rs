@@ -8,7 +8,7 @@ mod tests;
 
 use super::{
     Activation, Case, Cost, DescriptorError, Inputs, Kernel, Operation, Outputs, Real, expect::expect_number,
-    real::larger,
+    operation::elements, real::larger,
 };
 use crate::{
     arguments,
@@ -324,6 +324,8 @@ impl Operation for Pool2d {
             .map_err(DescriptorError::layout(Self::NAME, "out"))?;
         Ok(vec![x, out.overflow(self.overflow)])
     }
+
+    elements!(out;);
 
     fn variant(&self) -> String {
         let pooling = if self.pooling == Pooling::Max { "max" } else { "average" };

@@ -11,6 +11,7 @@ use super::{
     Arithmetic, Case, Cost, DescriptorError, Inputs, Kernel, Operation, Outputs, Real,
     expect::{expect_number, unscaled},
     gemm::batch::{self, Batches},
+    operation::elements,
 };
 use crate::{
     arguments,
@@ -240,6 +241,8 @@ impl Operation for Softmax {
         all.push(out.map_err(DescriptorError::layout(Self::NAME, "out"))?.overflow(self.overflow));
         Ok(all)
     }
+
+    elements!(x, out;);
 
     fn variant(&self) -> String {
         format!("{}_{}", self.x.dtype(), self.out.dtype())
