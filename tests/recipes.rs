@@ -93,7 +93,8 @@ fn recipes_of_a_layer_are_their_operations() {
             let y = linear.record(&mut g, x).unwrap();
             let current = Quantize::new([4, 33], DType::F32, Format::E4M3FN, Granularity::PerTensor);
             let current = g.apply(&current, &[("x", x)]).unwrap();
-            let again = Dequantize::new([4, 33], Format::E4M3FN, Granularity::PerTensor, DType::F32);
+            let again =
+                Dequantize::new([4, 33], Element::f8(Format::E4M3FN, Granularity::PerTensor), DType::F32);
             let again = g.apply(&again, &[("x", current)]).unwrap();
             let z = linear.record(&mut g, again).unwrap();
             let model = block_on(g.compile(&ctx, &[y, z])).unwrap();
@@ -152,7 +153,7 @@ fn given_scales_are_never_replaced() {
         for scaling in [Scaling::Given, Scaling::Current] {
             let op = Quantize::new([4, 33], DType::F32, Format::E5M2, Granularity::PerTensor);
             let codes = g.apply(&op.scaling(scaling), &[("x", x)]).unwrap();
-            let op = Dequantize::new([4, 33], Format::E5M2, Granularity::PerTensor, DType::F32);
+            let op = Dequantize::new([4, 33], Element::f8(Format::E5M2, Granularity::PerTensor), DType::F32);
             all.push(g.apply(&op, &[("x", codes)]).unwrap());
         }
         let model = pollster::block_on(g.compile(&ctx, &all)).unwrap();

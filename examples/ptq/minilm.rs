@@ -26,7 +26,7 @@ mod tokenizer;
 
 /// Snippets that the probe is trained on, and that calibrate; then those of the test.
 const TRAINING: usize = 600;
-const TEST: usize = 3000;
+const TEST: usize = 1500;
 /// Texts that run together.
 const BATCH: usize = 16;
 
@@ -41,6 +41,14 @@ impl Texts {
         let tokens: Vec<Vec<u32>> = texts.iter().map(|t| encoder.tokens(t)).collect();
         let groups = encoder.groups(&tokens);
         Self { tokens, groups }
+    }
+
+    /// Both filled up to one length: they run through one plan.
+    fn alike(mut self, mut other: Self) -> (Self, Self) {
+        let all = || self.groups.iter().chain(&other.groups);
+        let longest = all().map(|g| g.length).max().unwrap_or(1);
+        self.groups.iter_mut().chain(&mut other.groups).for_each(|g| g.length = longest);
+        (self, other)
     }
 
     fn batches(&self, encoder: &Encoder) -> Result<Vec<Batch>> {
@@ -91,7 +99,7 @@ impl MiniLm {
         let vectors = encoder.encode(&texts[..TRAINING]).await?;
         let probe = Probe::train(&vectors, &positive[..TRAINING]);
         let calibration = Texts::new(&encoder, &texts[..TRAINING]);
-        let test = Texts::new(&encoder, &texts[TRAINING..]);
+        let (calibration, test) = calibration.alike(Texts::new(&encoder, &texts[TRAINING..]));
         let task = Task::Polarity { probe, positive: positive[TRAINING..].to_vec() };
         Ok(Self { encoder, calibration, test, task })
     }
@@ -103,7 +111,7 @@ impl MiniLm {
         let calibration = Texts::new(&encoder, &texts);
         let pairs = pairs()?;
         let words: Vec<&str> = pairs.iter().flat_map(|(a, b, _)| [a.as_str(), b.as_str()]).collect();
-        let test = Texts::new(&encoder, &words);
+        let (calibration, test) = calibration.alike(Texts::new(&encoder, &words));
         let task = Task::Similarity(pairs.iter().map(|p| p.2).collect());
         Ok(Self { encoder, calibration, test, task })
     }

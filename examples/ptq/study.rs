@@ -2,8 +2,8 @@
 
 use crate::models::Result;
 use quarter::{
-    Context,
-    nn::{Graph, Model, Value},
+    Error,
+    nn::{Graph, Value},
     tensor::{HostTensor, Layout},
 };
 
@@ -13,6 +13,12 @@ pub struct Batch {
     pub inputs: Vec<HostTensor>,
     /// Rows of the output that count, the first ones: a batch may be filled up.
     pub rows: usize,
+}
+
+impl AsRef<[HostTensor]> for Batch {
+    fn as_ref(&self) -> &[HostTensor] {
+        &self.inputs
+    }
 }
 
 /// A trained network, with a test and with data to calibrate on.
@@ -30,7 +36,7 @@ pub trait Study {
     /// Training data: nothing of the test.
     fn calibration(&self) -> Result<Vec<Batch>>;
 
-    /// What is tested.
+    /// What is tested; all batches of a study, those to calibrate on too, have the same layouts.
     fn test(&self) -> Result<Vec<Batch>>;
 
     /// What each sample of the test is worth, from the rows that count: 1 where it is right, 0 where it is wrong, or as
@@ -48,21 +54,14 @@ pub fn layouts(batch: &Batch) -> Vec<Layout> {
     batch.inputs.iter().map(|t| t.layout().clone()).collect()
 }
 
-/// Rows that count of the first output of every batch, one after another; each layout is planned once.
-pub async fn run(ctx: &Context, study: &dyn Study, batches: &[Batch]) -> Result<Vec<f32>> {
-    let (mut planned, mut all): (Vec<(Vec<Layout>, Model)>, _) = (vec![], vec![]);
+/// Rows that count of the first output of every batch, one after another.
+pub async fn answers(
+    batches: &[Batch],
+    mut call: impl AsyncFnMut(&[&HostTensor]) -> std::result::Result<Vec<HostTensor>, Error>,
+) -> Result<Vec<f32>> {
+    let mut all = vec![];
     for batch in batches {
-        let layouts = layouts(batch);
-        let at = match planned.iter().position(|(l, _)| *l == layouts) {
-            Some(at) => at,
-            None => {
-                let (g, outputs) = study.describe(&layouts)?;
-                planned.push((layouts, g.compile(ctx, &outputs).await?));
-                planned.len() - 1
-            }
-        };
-        let inputs: Vec<&HostTensor> = batch.inputs.iter().collect();
-        let out = planned[at].1.call(&inputs).await?.remove(0);
+        let out = call(&batch.inputs.iter().collect::<Vec<_>>()).await?.remove(0);
         let width = out.layout().elements() as usize / out.shape()[0] as usize;
         all.extend_from_slice(&out.to_f32()[..batch.rows * width]);
     }

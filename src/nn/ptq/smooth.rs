@@ -57,7 +57,7 @@ fn linear<'a>(network: &Network, node: &'a Node) -> Option<&'a Gemm> {
     let gemm = node.problem.as_any().downcast_ref::<Gemm>()?;
     let upright = matches!(gemm.orientation, Orientation::Nn | Orientation::Nt);
     let given = is_given(&network.graph, node, "b") && !is_given(&network.graph, node, "a");
-    let plain = gemm.a.format().is_none() && gemm.b.format().is_none();
+    let plain = [gemm.a, gemm.b].iter().all(|e| matches!(e.dtype(), DType::F32 | DType::F16 | DType::Bf16));
     (upright && given && plain && gemm.batch_b.is_empty()).then_some(gemm)
 }
 
