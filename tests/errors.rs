@@ -1170,8 +1170,16 @@ fn post_training(t: &mut Table, ctx: &Context) {
     );
     row!(t, block_on(net.calibrate(ctx, &fixed, much, &batch, quiet)), Error::Calibration(..));
     row!(t, block_on(net.calibrate(ctx, &fixed, min_max, &nans, quiet)), Error::Calibration(..));
-    row!(t, block_on(net.smooth(ctx, 1.5, &batch, quiet)), Error::Argument { role: "alpha", .. });
-    row!(t, block_on(net.smooth(ctx, 0.5, &none, quiet)), Error::Argument { role: "batches", .. });
+    row!(
+        t,
+        block_on(net.smooth(ctx, &Smooth::default().alpha(1.5), &batch, quiet)),
+        Error::Argument { role: "alpha", .. }
+    );
+    row!(
+        t,
+        block_on(net.smooth(ctx, &Smooth::default(), &none, quiet)),
+        Error::Argument { role: "batches", .. }
+    );
     row!(t, block_on(normed.reestimate(ctx, &fixed, &none, quiet)), Error::Argument { role: "batches", .. });
     row!(
         t,

@@ -10,7 +10,7 @@ use quarter::{
     nn::{
         BatchNorm2d, Conv2d, Embedding, Graph, Layer, LayerNorm, Linear, MultiHeadAttention, Precision,
         Recipe, Sequential, Statistics, Value,
-        ptq::{Approach, Left, Network, Numbers, Scheme},
+        ptq::{Approach, Left, Network, Numbers, Scheme, Smooth},
     },
     ops::{
         self, Activation, Arithmetic, BagMode, Bags, BatchNorm, Binary, BinaryOp, EmbeddingBag, Gemm, Inputs,
@@ -427,7 +427,7 @@ fn smoothing_changes_no_bit_of_f32() {
         let gemm = Gemm::new(10, 9, 16).orientation(Orientation::Nn);
         let y = g.apply(&gemm, &[("a", sum), ("b", w)]).unwrap();
         let f32 = Network::new(g, &[y]).unwrap();
-        let smoothed = block_on(f32.smooth(&ctx, 0.5, &batches, |_| ())).unwrap();
+        let smoothed = block_on(f32.smooth(&ctx, &Smooth::default(), &batches, |_| ())).unwrap();
         let told: Vec<(&str, bool, usize)> =
             smoothed.smoothings.iter().map(|s| (s.by.as_str(), s.folded, s.nodes.len())).collect();
         let want =
@@ -447,9 +447,15 @@ fn smoothing_changes_no_bit_of_f32() {
         let x = with_outliers(&[2, 5, 16], 60);
         assert_eq!(plain(&ctx, &smoothed.network, &[&x]), plain(&ctx, &f32, &[&x]), "{}", ctx.name());
         // Of an α of 1 all of the outliers move.
-        let all = block_on(f32.smooth(&ctx, 1.0, &batches, |_| ())).unwrap();
+        let whole = Smooth::default().alpha(1.0);
+        let all = block_on(f32.smooth(&ctx, &whole, &batches, |_| ())).unwrap();
         assert_eq!(plain(&ctx, &all.network, &[&x]), plain(&ctx, &f32, &[&x]), "{}", ctx.name());
         assert_ne!(all.smoothings[0].factors, smoothed.smoothings[0].factors);
+        // Of two readers of a norm one is exempt: the norm cannot take in what only the other wants.
+        let smooth = Smooth::default().exempt(["gemm 1", "gemm 6"]);
+        let some = block_on(f32.smooth(&ctx, &smooth, &batches, |_| ())).unwrap();
+        assert!(some.inserted().eq(["binary of gemm 2", "binary of gemm 4"]) && some.smoothings.len() == 2);
+        assert_eq!(plain(&ctx, &some.network, &[&x]), plain(&ctx, &f32, &[&x]), "{}", ctx.name());
     }
 }
 
@@ -459,7 +465,7 @@ fn smoothing_finds_what_projections_read() {
     let batches = [[with_outliers(&[2, 5, 16], 50)]];
     for ctx in common::contexts() {
         let f32 = network(&attention(&ctx, Precision::F32), batches[0][0].layout());
-        let smoothed = block_on(f32.smooth(&ctx, 0.5, &batches, |_| ())).unwrap();
+        let smoothed = block_on(f32.smooth(&ctx, &Smooth::default(), &batches, |_| ())).unwrap();
         let readers: Vec<usize> = smoothed.smoothings.iter().map(|s| s.nodes.len()).collect();
         assert_eq!(readers, [3, 1]);
         let x = &batches[0][0];
@@ -482,7 +488,7 @@ fn smoothing_helps_where_there_are_outliers() {
         &block_on(Linear::builder(&tensor(&[16, 20], 1)).build(&ctx)).unwrap(),
         batches[0][0].layout(),
     );
-    let smoothed = block_on(f32.smooth(&ctx, 0.5, &batches, |_| ())).unwrap().network;
+    let smoothed = block_on(f32.smooth(&ctx, &Smooth::default(), &batches, |_| ())).unwrap().network;
     let scheme = Scheme::new(Numbers::Int8, Approach::Dynamic);
     let decibels =
         |n: &Network| block_on(n.sensitivity(&ctx, &scheme, None, &batches, |_| ())).unwrap()[0].sqnr;

@@ -54,8 +54,7 @@ pub(super) fn weights(w: &HostTensor, granularity: Granularity, scaled: bool) ->
     let mut numbers = w.to_f32();
     let (map, cols) = (granularity.map(w.shape()), w.layout().cols() as usize);
     let group = |i: usize| map.group(i / cols, i % cols);
-    let groups =
-        numbers.len().checked_sub(1).map_or(0, |_| (0..numbers.len()).map(group).max().unwrap_or(0) + 1);
+    let groups = granularity.groups(w.shape()).unwrap_or(1) as usize;
     let mut maxima = vec![0f32; groups];
     for (i, v) in numbers.iter().enumerate() {
         let most = &mut maxima[group(i)];

@@ -54,7 +54,7 @@ pub use place::Left;
 pub use quantized::{Compiled, Quantized, QuantizedOperand, Report};
 pub use scheme::{Approach, Numbers, Scheme};
 pub use sensitivity::Sensitivity;
-pub use smooth::{Smoothed, Smoothing};
+pub use smooth::{Smooth, Smoothed, Smoothing};
 pub use tune::{Step, Tuned};
 
 use super::{Graph, Model, Value};

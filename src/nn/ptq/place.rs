@@ -18,13 +18,13 @@ type Part = (&'static str, Option<u8>);
 /// Operands of a kind of operation that a scheme quantises.
 struct Kind {
     parts: Vec<Part>,
-    /// What the standard scheme asks for beside given weights; `false`: only the extended scheme has it.
+    /// Whether the standard scheme has it, where its weights are given.
     standard: bool,
 }
 
-/// Weights of so many axes with their output channels first or, where a kernel sees one channel, last.
-fn kernel(one_channel: bool, axes: u8) -> Option<u8> {
-    Some(if one_channel { axes - 2 } else { 0 })
+/// Axis of the output channels of kernels with so many extents: the first; where one sees one channel the last, behind them.
+fn channels(one_channel: bool, extents: u8) -> Option<u8> {
+    Some(if one_channel { extents } else { 0 })
 }
 
 /// What a scheme may quantise of an operation.
@@ -39,13 +39,13 @@ fn kind(problem: &dyn Problem) -> Option<Kind> {
         return standard(&[("a", Some(a)), ("b", Some(b))]);
     }
     if let Some(o) = any.downcast_ref::<Conv2d>() {
-        return standard(&[("x", None), ("w", kernel(o.channels == o.groups, 4))]);
+        return standard(&[("x", None), ("w", channels(o.sees_one_channel(), 2))]);
     }
     if let Some(o) = any.downcast_ref::<Conv1d>() {
-        return standard(&[("x", None), ("w", kernel(o.channels == o.groups, 3))]);
+        return standard(&[("x", None), ("w", channels(o.channels == o.groups, 1))]);
     }
     if let Some(o) = any.downcast_ref::<ConvTranspose2d>() {
-        return standard(&[("x", None), ("w", kernel(o.channels == o.groups, 4))]);
+        return standard(&[("x", None), ("w", channels(o.sees_one_channel(), 2))]);
     }
     if any.is::<Embedding>() {
         return standard(&[("table", Some(0))]);
@@ -117,7 +117,7 @@ pub(super) fn is_given(graph: &Graph, node: &Node, role: &str) -> bool {
     matches!(root, Some(Source::Given(_) | Source::Constant(_)))
 }
 
-/// Whether it is a product with given weights, and of which kind.
+/// Whether it is a convolution.
 fn is_convolution(node: &Node) -> bool {
     let any = node.problem.as_any();
     any.is::<Conv2d>() || any.is::<Conv1d>() || any.is::<ConvTranspose2d>()

@@ -9,7 +9,44 @@ use crate::{
     scale::Progress,
     tensor::{DType, HostTensor},
 };
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
+
+/// Which activations are smoothed, and how far.
+///
+/// ```
+/// use quarter::nn::ptq::Smooth;
+/// assert_eq!(Smooth::default().alpha, 0.5);
+/// let smooth = Smooth::default().alpha(0.75).exempt(["block0.gemm 15"]);
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Smooth {
+    /// The share of the outliers that weights take over, from 0 to 1.
+    pub alpha: f64,
+    /// Names of linear layers whose weights stay as they are.
+    pub exempt: BTreeSet<String>,
+}
+
+impl Default for Smooth {
+    /// Half of the outliers, of all linear layers.
+    fn default() -> Self {
+        Self { alpha: 0.5, exempt: BTreeSet::new() }
+    }
+}
+
+impl Smooth {
+    /// The share of the outliers that weights take over.
+    #[must_use]
+    pub fn alpha(self, alpha: f64) -> Self {
+        Self { alpha, ..self }
+    }
+
+    /// These linear layers too stay as they are.
+    #[must_use]
+    pub fn exempt<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
+        self.exempt.extend(names.into_iter().map(Into::into));
+        self
+    }
+}
 
 /// What [`Network::smooth`] made.
 #[derive(Debug)]
@@ -97,7 +134,8 @@ fn shifted(t: &HostTensor, exponent: impl Fn(usize) -> i32) -> Result<HostTensor
 impl Network {
     /// SmoothQuant (G. Xiao et al., arXiv 2211.10438): for every activation that linear layers read, each channel j is divided by
     /// s_j = max|x_j|^α / max|W_j|^(1 − α), and column j of the weights multiplied by it; the maxima over all batches of inputs,
-    /// and over all linear layers that read the activation. An α of 0.5 shares outliers out evenly.
+    /// and over all linear layers that read the activation and are not exempt. An α of 0.5 shares outliers out evenly; the larger it
+    /// is the more of them weights take over. The paper's implementation smooths what norms make; exempt the others to do the same.
     ///
     /// s_j is rounded to the nearest power of two: then products and sums are the same numbers, so that the network computes the same
     /// bits in f32, as long as nothing becomes subnormal; and codes of floating formats lose nothing by it.
@@ -112,18 +150,19 @@ impl Network {
     pub async fn smooth<I>(
         &self,
         ctx: &Context,
-        alpha: f64,
+        smooth: &Smooth,
         batches: I,
         mut progress: impl FnMut(Progress),
     ) -> Result<Smoothed, Error>
     where
         I: IntoIterator<Item: AsRef<[HostTensor]>>,
     {
+        let alpha = smooth.alpha;
         if !(0.0..=1.0).contains(&alpha) {
             let (expected, got) = ("a number from 0 to 1".to_owned(), alpha.to_string());
             return Err(Error::Argument { op: "smooth", role: "alpha", expected, got });
         }
-        let mut groups = self.groups();
+        let mut groups = self.groups(&smooth.exempt);
         let asked: Vec<Value> = groups.iter().map(|g| g.value).collect();
         let model = self.graph.compile(ctx, &asked).await?;
         let mut batches = Batches::new(batches);
@@ -149,10 +188,11 @@ impl Network {
         self.moved(ctx, &groups).await
     }
 
-    /// Activations that linear layers read.
-    fn groups(&self) -> Vec<Group> {
+    /// Activations that linear layers read, but these.
+    fn groups(&self, exempt: &BTreeSet<String>) -> Vec<Group> {
         let mut groups: Vec<Group> = vec![];
-        for (i, node) in self.graph.nodes().iter().enumerate() {
+        let smoothed = self.graph.nodes().iter().enumerate().filter(|(_, n)| !exempt.contains(&*n.name));
+        for (i, node) in smoothed {
             let Some(a) = linear(self, node).and_then(|_| node.value("a")) else { continue };
             let shape = self.graph.at(a).shape().to_vec();
             let root = |v| self.graph.root(v);
