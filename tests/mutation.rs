@@ -326,7 +326,6 @@ const SHADERS: &[(&str, &str, &str, &str)] = &[
     ("encode", "plain", "flushed | SIGN, ~flushed", "flushed | SIGN, flushed"),
     ("encode", "plain", "select(bits, bits & SIGN,", "select(bits, 0u,"),
     ("encode", "plain", "thresholds[0] & 0xffu", "0u"),
-    ("encode", "plain", "codes = select(vec4(0u), codes,", "codes = select(codes, codes,"),
     ("encode", "plain", "HAS_NAN | LOST_NAN, HAS_NAN,", "HAS_NAN, HAS_NAN,"),
     ("encode", "plain", "vec2(log.x, 0u)", "vec2(log.x & 0xffff0000u, 0u)"),
     ("encode", "plain", "sum.y + u32(before + sum.x < before)", "sum.y"),

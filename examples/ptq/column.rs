@@ -3,7 +3,7 @@
 use crate::{models::Result, some, study::Batch};
 use quarter::{
     Context, Error,
-    nn::ptq::{Compiled, Network, Quantized, Ranges, Scheme},
+    nn::ptq::{Compiled, Network, Quantized, Ranges, Scheme, Smooth},
     scale::Calibration,
     tensor::HostTensor,
 };
@@ -14,8 +14,6 @@ const RANGES: usize = 300;
 const JUDGED: usize = 64;
 /// Operations fall back to f32 until the output has this ratio of signal to noise, in dB.
 const TARGET: f64 = 20.0;
-/// SmoothQuant's.
-const ALPHA: f64 = 0.5;
 
 /// What is done beside the standard scheme.
 #[derive(Clone, Copy)]
@@ -75,7 +73,9 @@ impl Column {
             Self::Reestimated | Self::Both => {
                 Some(network.reestimate(ctx, &scheme, samples, |_| ()).await?.network)
             }
-            Self::Smoothed => Some(network.smooth(ctx, ALPHA, some(samples, RANGES), |_| ()).await?.network),
+            Self::Smoothed => {
+                Some(network.smooth(ctx, &Smooth::default(), some(samples, RANGES), |_| ()).await?.network)
+            }
             _ => None,
         };
         let network = other.as_ref().unwrap_or(network);

@@ -1,7 +1,11 @@
 //! Formats on distributions.
 
 use crate::{Result, draw::many, int8, measure, plot};
-use quarter::{dtype::Format, scale::Granularity, tensor::HostTensor};
+use quarter::{
+    dtype::{Format, Specials},
+    scale::{Granularity, Histogram, search_formats},
+    tensor::HostTensor,
+};
 use std::path::Path;
 
 const N: usize = 1_000_000;
@@ -33,10 +37,20 @@ fn through(x: &HostTensor) -> Result<[Vec<f32>; 4]> {
     Ok([by(Format::E5M2)?, by(Format::E4M3FN)?, by(Format::E3M4FN)?, int8])
 }
 
+/// The format of least error among all splits, biases and signs.
+fn searched(x: &[f32]) -> Result<String> {
+    let mut numbers = Histogram::default();
+    numbers.observe(x);
+    let best = search_formats(&numbers, Specials::Fn)?.into_iter().next().ok_or("no format")?;
+    Ok(format!("{}: {:.2e}, {:.1}", best.format, best.mse, best.sqnr))
+}
+
 pub fn run(picture: Option<&Path>) -> Result<()> {
-    println!("{N} numbers, scaled per tensor by amax: mean squared error, and SQNR in dB\n");
-    println!("| distribution | amax | {} |", FORMATS.join(" | "));
-    println!("|---|---|{}", "---|".repeat(FORMATS.len()));
+    println!(
+        "{N} numbers, scaled per tensor by amax: mean squared error, and SQNR in dB; the best of all 8-bit formats at scale 1\n"
+    );
+    println!("| distribution | amax | {} | search |", FORMATS.join(" | "));
+    println!("|---|---|{}---|", "---|".repeat(FORMATS.len()));
     let mut rows = vec![];
     for (name, x) in distributions() {
         let amax = x.iter().fold(0f32, |most, v| most.max(v.abs()));
@@ -44,7 +58,7 @@ pub fn run(picture: Option<&Path>) -> Result<()> {
         let all = through(&tensor)?;
         let cells =
             all.each_ref().map(|y| format!("{:.2e}, {:.1}", measure::mse(&x, y), measure::sqnr(&x, y)));
-        println!("| {name} | {amax:.4} | {} |", cells.join(" | "));
+        println!("| {name} | {amax:.4} | {} | {} |", cells.join(" | "), searched(&x)?);
         rows.push((name, all.each_ref().map(|y| measure::sqnr(&x, y))));
     }
     match picture {

@@ -173,8 +173,7 @@ fn schedule(o: &Encode, _: &Tuning, caps: &Capabilities) -> Schedule {
         stages.extend(find(&x, caps));
         workspace.push(4 * u64::from(SUMS));
     }
-    let params =
-        Params::new(&[("cols", out.cols()), ("x_quads", x.row_quads()), ("out_quads", out.row_quads())]);
+    let params = Params::new(&[("x_quads", x.row_quads()), ("out_quads", out.row_quads())]);
     // Thresholds and codes in order; amax and flags.
     let shared = 4 * (256 + 64) + 8;
     stages.push(

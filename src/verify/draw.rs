@@ -93,7 +93,7 @@ pub fn draw(o: &Operand, data: Data, seed: u64) -> HostTensor {
 /// Numbers of the codebook of small integers, over and over.
 const NUMBERS: u8 = 9;
 
-/// Small integers, all codes in use; posits; S2FP8's of these numbers.
+/// Small integers, all codes in use; posits; S2FP8's of these numbers or one without NaN.
 fn codebook(data: Data, x: &[f32]) -> Codebook {
     match data {
         Data::SmallIntegers => {
@@ -102,6 +102,7 @@ fn codebook(data: Data, x: &[f32]) -> Codebook {
             Codebook::new(&std::array::from_fn(number)).expect("small integers")
         }
         Data::Random => Codebook::posit8(1).expect("a posit"),
+        Data::Specials if x.len() % 2 == 1 => Codebook::dynamic_tree(),
         Data::Specials => S2fp8::new(x).codebook(),
     }
 }
