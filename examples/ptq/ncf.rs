@@ -22,6 +22,9 @@ mod network;
 #[path = "../ncf/ranking.rs"]
 mod ranking;
 
+/// Users that are asked together.
+const USERS: usize = 10;
+
 /// What is made of the place of a user's film.
 #[derive(Clone, Copy)]
 pub enum Measure {
@@ -79,11 +82,11 @@ impl Study for Ncf {
     }
 
     fn calibration(&self) -> Result<Vec<Batch>> {
-        parts(&self.model.calibration, 1000)
+        parts(&self.model.calibration, USERS * self.model.candidates)
     }
 
     fn test(&self) -> Result<Vec<Batch>> {
-        parts(&self.model.test, 100 * self.model.candidates)
+        parts(&self.model.test, USERS * self.model.candidates)
     }
 
     /// Of every user.

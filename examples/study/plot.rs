@@ -24,6 +24,7 @@ pub fn bars(path: &Path, rows: &[(&str, [f64; 4])]) -> Result<()> {
         .disable_x_mesh()
         .disable_x_axis()
         .y_desc("dB")
+        .max_light_lines(0)
         .label_style(("sans-serif", 14))
         .draw()?;
     for (i, (name, values)) in rows.iter().enumerate() {
