@@ -126,6 +126,8 @@ fn scales(t: &mut Table) {
     row!(t, Multiplier::new(f32::from_bits(1)), ScaleError::OutOfRange(..));
     row!(t, Scales::new(PerToken, &[1.0, 2.0], 3), ScaleError::Count { .. });
     row!(t, Scales::new(PerToken, &[1.0, -2.0], 2), ScaleError::OutOfRange(..));
+    let mut tree = Scales::with_codebook(&Codebook::dynamic_tree());
+    row!(t, tree.derive(ScaleRule::Amax, Format::E5M2), ScaleError::Codebook);
     row!(t, Calibration::Percentile(0.0).observer(Format::E4M3FN), CalibrationError::Percentile(..));
     let seen = |x: &[f32], format| {
         let mut observer = Calibration::Mse.observer(format).unwrap();
@@ -1134,7 +1136,7 @@ fn post_training(t: &mut Table, ctx: &Context) {
     t.section(
         "Post-training quantisation",
         "`net` is a network of one linear layer, `normed` one of a `batch_norm` that trains on NaN; `fixed` a static scheme of \
-         E4M3FN, `int8` one of int8; `none` no batches, `batch` one of ones, `nans` one of NaN; \
+         E4M3FN, `int8` one of int8, `cast` the same, cast; `typo` has the name of no operation; `over` writes an activation twice; `none` no batches, `batch` one of ones, `nans` one of NaN; \
          `whole` is the network with nothing quantised.",
     );
     fn quiet(_: Progress) {}
@@ -1186,7 +1188,30 @@ fn post_training(t: &mut Table, ctx: &Context) {
         block_on(normed.reestimate(ctx, &fixed, &nans, quiet)),
         Error::Argument { role: "running_mean", .. }
     );
+    let (mut g, w) = (Graph::new(), ones(&[3, 3], 1.0));
+    let (x, w) = (g.input(&Layout::new([2, 3], Element::F32).unwrap()), g.constant(&w));
+    let y = g.apply(&Gemm::new(2, 3, 3), &[("a", x), ("b", w)]).unwrap();
+    let first = g.apply(&Gemm::new(2, 3, 3), &[("a", y), ("b", w)]).unwrap();
+    g.apply(&Unary::new([2, 3]).alpha(0.5), &[("x", x), ("out", y)]).unwrap();
+    let again = g.apply(&Gemm::new(2, 3, 3), &[("a", y), ("b", w)]).unwrap();
+    let over = Network::new(g, &[first, again]).unwrap();
+    row!(
+        t,
+        block_on(over.calibrate(ctx, &fixed, min_max, &batch, quiet)),
+        Error::Argument { role: "network", .. }
+    );
+    row!(
+        t,
+        block_on(over.smooth(ctx, &Smooth::default(), &batch, quiet)),
+        Error::Argument { role: "network", .. }
+    );
+    let typo = fixed.clone().exempt(["gemm0"]);
+    row!(t, block_on(net.quantize(ctx, &typo, None)), Error::Argument { role: "exempt", .. });
+    let cast = Scheme::new(Numbers::Int8, Approach::Cast);
+    row!(t, block_on(net.quantize(ctx, &cast, None)), Error::Argument { role: "approach", .. });
     let whole = block_on(net.quantize(ctx, &fixed.clone().exempt(["gemm 0"]), None)).unwrap();
+    row!(t, block_on(net.sqnr(ctx, &whole, &nans)), Error::Argument { role: "batches", .. });
+    row!(t, block_on(over.sqnr(ctx, &whole, &batch)), Error::Argument { role: "quantized", .. });
     row!(t, block_on(net.sqnr(ctx, &whole, &none)), Error::Argument { role: "batches", .. });
     row!(
         t,

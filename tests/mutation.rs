@@ -333,7 +333,7 @@ const SHADERS: &[(&str, &str, &str, &str)] = &[
     ("encode", "plain", "& (m < vec4(INFINITY))", ""),
     ("encode", "plain", "max_of(select(vec4(0u), m, counts))", "m.x"),
     ("encode", "plain", "if sums[AMAX] >= INFINITY {", "if false {"),
-    ("encode", "plain", "if range.y == 0u && range.x < LEAST_RANGE {", "if false {"),
+    ("encode", "plain", "if range.y == 0u && range.x < params.least_range {", "if false {"),
     ("encode", "plain", "u32(lane % 2u == 0u), SMALLEST_NORMAL", "1u, SMALLEST_NORMAL"),
     ("encode", "plain", "MAGNITUDE - (first - 1u)", "MAGNITUDE - first"),
     ("encode", "plain", "extractBits(significand, 7u, 1u)", "0u"),

@@ -7,6 +7,10 @@
 @group(0) @binding(1) var<storage, read_write> record: array<u32>;
 @group(0) @binding(2) var<storage, read> sums: array<u32>;
 
+// 15 / alpha is this or more, 32 bits behind the point.
+struct Params { least_range: u32 }
+@group(0) @binding(0) var<uniform> params: Params;
+
 const ONE = 0x3f800000u;
 // Words of the codebook.
 const TABLE = 4u;
@@ -17,8 +21,6 @@ const BELOW = 124u;
 const LAST = 0x7bu;
 const FIRST_NAN = 0x7du;
 const TOP = 15u;
-// 15 / 128: alpha is at most 128.
-const LEAST_RANGE = 0x1e000000u;
 const EIGHTHS = array<u32, 8>(
     0x00000000u, 0x2b803474u, 0x5269e12fu, 0x759d4f81u, 0x95c01a3au, 0xb3500472u, 0xceaecfebu, 0xe829fb69u,
 );
@@ -96,8 +98,8 @@ fn main(@builtin(local_invocation_index) lane: u32) {
         if sums[COUNT] != 0u {
             mean = mean_of(vec2(sums[FRACTIONS], sums[FRACTIONS + 1u]), vec2(sums[EXPONENTS], sums[EXPONENTS + 1u]), sums[COUNT]);
             range = minus(log2_of(sums[LARGEST_NUMBER]), mean);
-            if range.y == 0u && range.x < LEAST_RANGE {
-                range.x = LEAST_RANGE;
+            if range.y == 0u && range.x < params.least_range {
+                range.x = params.least_range;
             }
         }
         record[0] = ONE;

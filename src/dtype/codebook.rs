@@ -265,7 +265,8 @@ mod tests {
         let finite = [Format::E4M3FN, Format::E3M4FN, Format::E4M3FNUZ].map(|f| Codebook::new(&table(f)));
         let posits = (0..5).map(Codebook::posit8);
         let mut odd = [0.0; 256];
-        odd[1..8].copy_from_slice(&[3.0, -1.0, 3.0, -0.0, f32::NAN, 2f32.powi(-126), f32::MAX]);
+        // Numbers whose distances f64 has exactly, or nearly.
+        odd[1..8].copy_from_slice(&[3.0, -1.0, 3.0, -0.0, f32::NAN, 2f32.powi(-20), 1000.0]);
         let single = Codebook::new(&[0.0; 256]);
         let all = finite.into_iter().chain(posits).chain([Codebook::new(&odd), single]);
         all.map(|c| c.expect("a codebook")).chain([Codebook::dynamic_tree()]).collect()
@@ -290,6 +291,18 @@ mod tests {
             assert_eq!(c.is_nan(c.encode(f32::NAN)), c.nan_code().is_some());
             let words: Vec<u32> = c.words().collect();
             assert_eq!((words.len(), Codebook::from_words(&words) == c), (Codebook::WORDS, true));
+        }
+    }
+
+    /// Between 0 and the least normal number there is none.
+    #[test]
+    fn subnormals_are_zero() {
+        for sign in [1.0, -1.0] {
+            let mut table = [0.0; 256];
+            table[6] = sign * f32::MIN_POSITIVE;
+            let c = Codebook::new(&table).expect("a codebook");
+            let codes = [0.0, -0.0, 1e-40, -1e-40, sign * f32::MIN_POSITIVE, -sign * f32::MIN_POSITIVE, sign];
+            assert_eq!(codes.map(|x| c.encode(x)), [0, 0, 0, 0, 6, 0, 6], "{sign}");
         }
     }
 

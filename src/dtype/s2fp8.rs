@@ -46,6 +46,9 @@ const ALPHA: u64 = 128;
 const LAST: u8 = 0x7B;
 
 impl S2fp8 {
+    /// The least 15 / α, 32 bits behind the point.
+    pub(crate) const LEAST_RANGE: u32 = (TOP * ONE / ALPHA) as u32;
+
     /// Statistics of these numbers.
     pub fn new(x: &[f32]) -> Self {
         let mut s = Self::default();
@@ -77,7 +80,7 @@ impl S2fp8 {
             return (127 * ONE, TOP * ONE);
         }
         let mean = (self.sum / u128::from(self.count)) as u64;
-        (mean, (log2::log2(self.largest) - mean).max(TOP * ONE / ALPHA))
+        (mean, (log2::log2(self.largest) - mean).max(Self::LEAST_RANGE.into()))
     }
 
     /// α; 1 where there is no number.
@@ -122,7 +125,8 @@ impl S2fp8 {
         let (mean, range) = self.fixed();
         // The product's integer bits, and what is behind the point of it.
         let (whole, part) = (log.unsigned_abs() >> POINT, log.unsigned_abs() & (ONE - 1));
-        let product = whole * range + part * (range >> POINT) + (part * (range & (ONE - 1)) >> POINT);
+        let behind = part * (range & (ONE - 1));
+        let product = whole * range + part * (range >> POINT) + (behind >> POINT);
         let distance = product / TOP;
         if log < 0 { mean.saturating_sub(distance) } else { mean + distance }
     }

@@ -159,14 +159,10 @@ impl Operation for Encode {
     }
 }
 
-fn layouts(o: &Encode) -> (Layout, Layout) {
-    let [x, out] = o.operands().expect("validated").try_into().expect("two operands");
-    (x.layout, out.layout)
-}
-
 #[cfg(feature = "gpu")]
 fn schedule(o: &Encode, _: &Tuning, caps: &Capabilities) -> Schedule {
-    let (x, out) = layouts(o);
+    let [x, out] = o.operands().expect("validated").try_into().expect("two operands");
+    let (x, out) = (x.layout, out.layout);
     let mut stages = vec![binding::reset(&out, caps)];
     let mut workspace = vec![];
     if o.coding == Coding::S2fp8 {
@@ -203,7 +199,11 @@ fn find(x: &Layout, caps: &Capabilities) -> [Stage; 3] {
     let codebook = StageBuilder::new(shader!("encode/codebook.wgsl"))
         .bind(bind(1, scales("out"), Usage::ReadWrite))
         .bind(bind(2, sums, Usage::Read))
-        .build([128, 1, 1], 16, vec![Dispatch::linear(1, Params::new(&[]), caps)]);
+        .build(
+            [128, 1, 1],
+            16,
+            vec![Dispatch::linear(1, Params::new(&[("least_range", S2fp8::LEAST_RANGE)]), caps)],
+        );
     [reduce::zero(sums, SUMS, caps), statistics, codebook]
 }
 

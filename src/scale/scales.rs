@@ -304,8 +304,11 @@ impl Scales {
     ///
     /// # Errors
     /// [`ScaleError::NotPowerOfTwo`] for MX blocks and a rule that does not give powers of two: ask
-    /// [`ScaleRule::suits`] first. MX blocks do not keep their amax: all become 1.
+    /// [`ScaleRule::suits`] first. MX blocks do not keep their amax: all become 1. [`ScaleError::Codebook`] for a codebook.
     pub fn derive(&mut self, rule: ScaleRule, format: Format) -> Result<(), ScaleError> {
+        if self.has_codebook() {
+            return Err(ScaleError::Codebook);
+        }
         let maxima = self.clone();
         self.derive_from(&maxima, rule, format)
     }

@@ -38,6 +38,9 @@ pub enum ScaleError {
         /// The granularity asked for.
         granularity: super::Granularity,
     },
+    /// Codes of a codebook have no scales to derive.
+    #[error("scales: expected scales, got a codebook")]
+    Codebook,
 }
 
 /// A dequantisation multiplier: real = code × scale.

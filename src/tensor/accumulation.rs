@@ -162,6 +162,9 @@ impl HostTensor {
         let mut x = vec![0.0; layout.cols() as usize];
         for row in 0..layout.rows() as usize {
             rows::decode(layout, self.words(), row, 0, &mut x);
+            if let Some(scales) = self.scales() {
+                scales.look_up(&mut x);
+            }
             for (col, &code) in x.iter().enumerate() {
                 let (scale, group) = scaling.map_or((1.0, 0), |(scales, map)| {
                     let group = map.group(row, col);
@@ -213,6 +216,20 @@ impl Magnitudes {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What codes of a codebook mean is added up, not the codes.
+    #[test]
+    fn codebooks_are_looked_up() {
+        let posits = crate::dtype::Codebook::posit8(2).expect("a posit");
+        let w = HostTensor::from_codebook(&posits, &[0x40, 0xC0, 0x44, 0x00], [2, 2]).expect("codes");
+        let sums = w.f16_accumulation(0, Activations::Amax(1.0)).expect("numbers");
+        for bounds in [&sums.real, &sums.codes] {
+            assert_eq!([bounds.channels[0].sum, bounds.channels[1].sum], [2.0, 1.5]);
+        }
+        let nan = HostTensor::from_codebook(&posits, &[0x80], [1, 1]).expect("codes");
+        assert!(nan.f16_accumulation(0, Activations::Amax(1.0)).is_err());
+    }
+
     use crate::scale::Granularity::{self, *};
     use half::f16;
 

@@ -16,9 +16,15 @@ use std::collections::HashMap;
 pub struct Ranges {
     numbers: Numbers,
     scales: HashMap<Value, Scale>,
+    non_finite: u64,
 }
 
 impl Ranges {
+    /// How many of the numbers seen were NaN or infinite: they are in no range.
+    pub fn non_finite(&self) -> u64 {
+        self.non_finite
+    }
+
     /// How many activations have one.
     pub fn len(&self) -> usize {
         self.scales.len()
@@ -46,7 +52,8 @@ impl Network {
     /// many operations read it. Of schemes that are not static there are none.
     ///
     /// # Errors
-    /// [`Error::Argument`] without batches, and for a calibration of int8 that asks for codes (KL, MSE, cosine);
+    /// [`Error::Argument`] without batches, for a calibration of int8 that asks for codes (KL, MSE, cosine), and for activations that
+    /// are written more than once, as ranges are those of what they hold in the end;
     /// [`Error::Calibration`] for activations that give no range; as [`Graph::compile`](crate::nn::Graph::compile) and
     /// [`Model::call`](crate::nn::Model::call).
     pub async fn calibrate<I>(
@@ -62,7 +69,7 @@ impl Network {
     {
         // One that does not ask for ranges has none; its formats do not matter then.
         let Some(numbers) = scheme.activations.filter(|_| scheme.approach == Approach::Static) else {
-            return Ok(Ranges { numbers: Numbers::Int8, scales: HashMap::new() });
+            return Ok(Ranges { numbers: Numbers::Int8, scales: HashMap::new(), non_finite: 0 });
         };
         let format = match numbers {
             Numbers::Float(format) => format,
@@ -84,6 +91,7 @@ impl Network {
             }
         }
         let roots: Vec<Value> = seen.iter().map(|s| s.0).collect();
+        self.expect_written_once("calibrate", roots.iter().copied())?;
         let model = self.graph.compile(ctx, &roots).await?;
         let mut batches = Batches::new(batches);
         while let Some((batch, now)) = batches.next() {
@@ -93,14 +101,15 @@ impl Network {
             progress(now);
         }
         batches.expect_some("calibrate")?;
-        let mut scales = HashMap::new();
+        let (mut scales, mut non_finite) = (HashMap::new(), 0);
         for (v, observer) in seen {
+            non_finite += observer.histogram().non_finite();
             let scale = match numbers {
                 Numbers::Float(_) => observer.scale()?,
                 Numbers::Int8 => int8::scale(observer.amax()?),
             };
             scales.insert(v, scale);
         }
-        Ok(Ranges { numbers, scales })
+        Ok(Ranges { numbers, scales, non_finite })
     }
 }

@@ -57,9 +57,15 @@ pub use sensitivity::Sensitivity;
 pub use smooth::{Smooth, Smoothed, Smoothing};
 pub use tune::{Step, Tuned};
 
-use super::{Graph, Model, Value};
-use crate::{context::Context, error::Error, scale::Progress, tensor::HostTensor};
+use super::{Graph, Model, Value, graph::Source};
+use crate::{
+    context::Context,
+    error::Error,
+    scale::Progress,
+    tensor::{Access, HostTensor},
+};
 use rewrite::Rewrite;
+use std::collections::HashSet;
 
 /// A described network, and what is asked of it.
 #[derive(Debug)]
@@ -96,6 +102,43 @@ impl Network {
     /// As [`Graph::compile`].
     pub async fn compile(&self, ctx: &Context) -> Result<Model, Error> {
         self.graph.compile(ctx, &self.outputs).await
+    }
+
+    /// Steps that look at activations see each as it is in the end: it must not be written twice, or over what was given.
+    fn expect_written_once(
+        &self,
+        op: &'static str,
+        roots: impl IntoIterator<Item = Value>,
+    ) -> Result<(), Error> {
+        for root in roots {
+            let made = matches!(self.graph.source(root), Source::Made | Source::Scaled(_));
+            let mut writers = self.graph.nodes().iter().filter(|node| {
+                let written = node.operands.iter().filter(|o| o.access != Access::Read);
+                written.filter_map(|o| node.value(o.role)).any(|v| self.graph.root(v) == root)
+            });
+            if let Some(node) = writers.nth(usize::from(made)) {
+                let expected = "activations that are written once".to_owned();
+                let got = format!("one that {} writes again", node.name);
+                return Err(Error::Argument { op, role: "network", expected, got });
+            }
+        }
+        Ok(())
+    }
+
+    /// These must be names of operations.
+    fn expect_names<'n>(
+        &self,
+        op: &'static str,
+        names: impl IntoIterator<Item = &'n String>,
+    ) -> Result<(), Error> {
+        let known: HashSet<&str> = self.graph.names().collect();
+        match names.into_iter().find(|name| !known.contains(name.as_str())) {
+            None => Ok(()),
+            Some(name) => {
+                let expected = "names of operations of the network".to_owned();
+                Err(Error::Argument { op, role: "exempt", expected, got: name.clone() })
+            }
+        }
     }
 
     /// What a rewritten graph is a network of: the same outputs.

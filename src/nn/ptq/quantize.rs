@@ -28,7 +28,8 @@ impl Network {
     /// Weights are quantised on the host.
     ///
     /// # Errors
-    /// [`Error::Argument`] where a range is asked for that `ranges` do not have; [`Error::Descriptor`] for a format that an
+    /// [`Error::Argument`] where a range is asked for that `ranges` do not have, for an exempt name that no operation has, and for int8
+    /// that is cast; [`Error::Descriptor`] for a format that an
     /// operation does not take; as [`Context::download`] for weights that lie on a device.
     pub async fn quantize(
         &self,
@@ -36,6 +37,12 @@ impl Network {
         scheme: &Scheme,
         ranges: Option<&Ranges>,
     ) -> Result<Quantized, Error> {
+        self.expect_names("quantize", &scheme.exempt)?;
+        let int8 = [scheme.weights, scheme.activations].contains(&Some(Numbers::Int8));
+        if int8 && scheme.approach == Approach::Cast {
+            let (expected, got) = ("static or dynamic for int8".to_owned(), scheme.approach.to_string());
+            return Err(Error::Argument { op: "quantize", role: "approach", expected, got });
+        }
         let mut walk = Walk::new(self, scheme, ranges);
         for (node, place) in self.graph.nodes().iter().zip(places(&self.graph, scheme)) {
             match place {

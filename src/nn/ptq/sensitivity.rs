@@ -1,7 +1,13 @@
 //! What each operation costs when it alone is quantised.
 
 use super::{Compiled, Network, Quantized, Ranges, Scheme, inputs, place::places};
-use crate::{context::Context, error::Error, scale::Progress, tensor::HostTensor};
+use crate::{
+    context::Context,
+    error::Error,
+    nn::{Graph, Value},
+    scale::Progress,
+    tensor::HostTensor,
+};
 use std::{collections::BTreeSet, fmt};
 
 /// What quantising one operation does to the network's last output.
@@ -50,13 +56,22 @@ impl Network {
     /// this one.
     ///
     /// # Errors
-    /// [`Error::Argument`] without batches; as [`Compiled::call`].
+    /// [`Error::Argument`] without batches, where they give outputs that are not finite, and for a network of another output; as
+    /// [`Compiled::call`].
     pub async fn sqnr<B: AsRef<[HostTensor]>>(
         &self,
         ctx: &Context,
         quantized: &Quantized,
         batches: &[B],
     ) -> Result<f64, Error> {
+        let last = |graph: &Graph, outputs: &[Value]| {
+            outputs.last().map_or(Ok(vec![]), |v| graph.layout(*v).map(|l| l.shape().to_vec()))
+        };
+        let shapes = [last(&self.graph, &self.outputs)?, last(quantized.graph(), quantized.outputs())?];
+        if shapes[0] != shapes[1] {
+            let [expected, got] = shapes.map(|s| format!("an output of {s:?}"));
+            return Err(Error::Argument { op: "sqnr", role: "quantized", expected, got });
+        }
         let truth = self.truth(ctx, "sqnr", batches).await?;
         noise(&quantized.compile(ctx).await?, batches, &truth).await
     }
@@ -65,7 +80,8 @@ impl Network {
     /// `progress` counts operations as batches.
     ///
     /// # Errors
-    /// [`Error::Argument`] without batches; as [`quantize`](Self::quantize) and [`Compiled::call`].
+    /// [`Error::Argument`] without batches and where they give outputs that are not finite; as [`quantize`](Self::quantize) and
+    /// [`Compiled::call`].
     pub async fn sensitivity<B: AsRef<[HostTensor]>>(
         &self,
         ctx: &Context,
@@ -110,6 +126,10 @@ impl Network {
         let mut truth = vec![];
         for batch in batches {
             truth.extend(model.call(&inputs(batch)).await?.pop().map(|y| y.to_f32()));
+        }
+        if truth.iter().flatten().any(|y| !y.is_finite()) {
+            let (expected, got) = ("outputs in f32 that are finite".to_owned(), "NaN or Inf".to_owned());
+            return Err(Error::Argument { op, role: "batches", expected, got });
         }
         Ok(truth)
     }

@@ -89,12 +89,12 @@ struct Group {
     exponents: Vec<i32>,
 }
 
-/// A product of activations \[…, k\] with given weights, one matrix of f32, f16 or bf16.
+/// A product of activations \[…, k\] with given weights, one matrix, both f32 or bf16: in f16 the factors might overflow.
 fn linear<'a>(network: &Network, node: &'a Node) -> Option<&'a Gemm> {
     let gemm = node.problem.as_any().downcast_ref::<Gemm>()?;
     let upright = matches!(gemm.orientation, Orientation::Nn | Orientation::Nt);
     let given = is_given(&network.graph, node, "b") && !is_given(&network.graph, node, "a");
-    let plain = [gemm.a, gemm.b].iter().all(|e| matches!(e.dtype(), DType::F32 | DType::F16 | DType::Bf16));
+    let plain = [gemm.a, gemm.b].iter().all(|e| matches!(e.dtype(), DType::F32 | DType::Bf16));
     (upright && given && plain && gemm.batch_b.is_empty()).then_some(gemm)
 }
 
@@ -138,14 +138,15 @@ impl Network {
     /// is the more of them weights take over. The paper's implementation smooths what norms make; exempt the others to do the same.
     ///
     /// s_j is rounded to the nearest power of two: then products and sums are the same numbers, so that the network computes the same
-    /// bits in f32, as long as nothing becomes subnormal; and codes of floating formats lose nothing by it.
+    /// bits in f32 and bf16, as long as nothing becomes subnormal or overflows (layers of f16, which might, are left alone); and codes of floating formats lose nothing by it.
     ///
     /// The division is taken in by the gamma and beta of the `layer_norm` or `rms_norm` that makes the activation, if nobody else
     /// reads it and both are given in f32; otherwise it is a multiplication of its own
     /// ([`Smoothed::inserted`]).
     ///
     /// # Errors
-    /// [`Error::Argument`] for an α that is not in \[0, 1\], and without batches; as
+    /// [`Error::Argument`] for an α that is not in \[0, 1\], without batches, for an exempt name that no operation has, and for
+    /// activations that are written more than once; as
     /// [`Graph::compile`](crate::nn::Graph::compile) and [`Model::call`](crate::nn::Model::call).
     pub async fn smooth<I>(
         &self,
@@ -162,7 +163,9 @@ impl Network {
             let (expected, got) = ("a number from 0 to 1".to_owned(), alpha.to_string());
             return Err(Error::Argument { op: "smooth", role: "alpha", expected, got });
         }
+        self.expect_names("smooth", &smooth.exempt)?;
         let mut groups = self.groups(&smooth.exempt);
+        self.expect_written_once("smooth", groups.iter().map(|g| self.graph.root(g.value)))?;
         let asked: Vec<Value> = groups.iter().map(|g| g.value).collect();
         let model = self.graph.compile(ctx, &asked).await?;
         let mut batches = Batches::new(batches);
@@ -297,7 +300,11 @@ impl Network {
 
     /// Its name.
     fn multiplication(&self, group: &Group) -> String {
-        format!("{} of {}", Binary::NAME, self.graph.nodes()[group.nodes[0]].name)
+        let base = format!("{} of {}", Binary::NAME, self.graph.nodes()[group.nodes[0]].name);
+        // Smoothed before, perhaps.
+        let taken = |name: &String| self.graph.names().any(|n| n == name);
+        let later = (2..).map(|i| format!("{base}, {i}"));
+        std::iter::once(base.clone()).chain(later).find(|name| !taken(name)).unwrap_or(base)
     }
 
     fn smoothing(&self, group: &Group) -> Smoothing {

@@ -79,6 +79,14 @@ pub enum CalibrationError {
         /// How many are negative.
         count: u64,
     },
+    /// Observers that do not look for the same.
+    #[error("observer: expected one of {expected:?}, got one of {got:?}")]
+    Another {
+        /// Calibration and format.
+        expected: (Calibration, Format),
+        /// Those of the other.
+        got: (Calibration, Format),
+    },
 }
 
 impl Calibration {

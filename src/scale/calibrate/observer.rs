@@ -35,8 +35,16 @@ impl Observer {
     }
 
     /// Takes in what another observer has seen, of the same tensor on another thread.
-    pub fn join(&mut self, other: &Self) {
+    ///
+    /// # Errors
+    /// [`CalibrationError::Another`] for one of another calibration or format.
+    pub fn join(&mut self, other: &Self) -> Result<(), CalibrationError> {
+        let of = |o: &Self| (o.calibration, o.format);
+        if of(self) != of(other) {
+            return Err(CalibrationError::Another { expected: of(self), got: of(other) });
+        }
         self.histogram.join(&other.histogram);
+        Ok(())
     }
 
     /// The static range: the magnitude that is to be the largest code. 0 of zeros.

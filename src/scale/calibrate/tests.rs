@@ -170,14 +170,21 @@ fn wrong_side(f: Format, threshold: f32, x: &[f32]) -> f64 {
 }
 
 #[test]
+fn equal_cosines_take_the_largest() {
+    for x in [&[1.0, 2.0][..], &[1.0, 2.0, 4.0, 8.0], &[f32::MAX, 1.0], &[1.0, 1e6]] {
+        assert_eq!(amax(Cosine, Format::E4M3FN, x), x.iter().copied().fold(0.0, f32::max), "{x:?}");
+    }
+}
+
+#[test]
 fn cosine_is_the_largest_of_all_thresholds() {
     for f in formats() {
         for n in [1, 2, 5, 40] {
             let x = edges(n);
             let best = candidates(&x).map(|t| cosine(f, t, &x)).max_by(f64::total_cmp).unwrap();
             let got = cosine(f, amax(Cosine, f, &x), &x);
-            // As the squares', relative to a cosine of at most 1.
-            let noise = 16.0 * U * (candidates(&x).count() + n) as f64;
+            // Its square is compared in f32, and is at most 1.
+            let noise = f64::from(f32::EPSILON);
             assert!(got >= best - noise, "{f} {n}: {got} {best}");
         }
     }
