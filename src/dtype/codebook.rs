@@ -171,6 +171,29 @@ impl Codebook {
         self.order[i]
     }
 
+    /// [`encode`](Self::encode) of many numbers: the upper half of a key says where to begin, then few thresholds are left to pass.
+    pub(crate) fn encoder(&self) -> impl Fn(&[f32], &mut [u8]) + '_ {
+        let mut starts = vec![0u8; 1 << 16];
+        let mut passed = 0;
+        for (upper, start) in starts.iter_mut().enumerate() {
+            while passed < 255 && self.thresholds[passed + 1] <= (upper as u32) << 16 {
+                passed += 1;
+            }
+            *start = passed as u8;
+        }
+        let nan = self.nan_code().unwrap_or(0);
+        move |x, codes| {
+            for (x, code) in x.iter().zip(codes) {
+                let key = key(x.to_bits());
+                let mut i = usize::from(starts[(key >> 16) as usize]);
+                while i < 255 && key >= self.thresholds[i + 1] {
+                    i += 1;
+                }
+                *code = if x.is_nan() { nan } else { self.order[i] };
+            }
+        }
+    }
+
     /// The code that NaN becomes, if one means it.
     pub fn nan_code(&self) -> Option<u8> {
         u8::try_from(self.thresholds[0]).ok()
@@ -284,9 +307,13 @@ mod tests {
                 x.extend([w[0], middle, middle.next_up(), middle.next_down()]);
             }
             x.extend([0.0, -0.0, f32::MAX, f32::MIN, f32::MIN_POSITIVE, f32::from_bits(1)]);
-            for x in x {
+            for &x in &x {
                 assert_eq!(c.encode(x), nearest(&c, x), "{x:e} ({:#x})", x.to_bits());
             }
+            x.push(f32::NAN);
+            let mut codes = vec![0; x.len()];
+            c.encoder()(&x, &mut codes);
+            assert!(x.iter().zip(codes).all(|(x, code)| c.encode(*x) == code));
             assert_eq!(c.encode(f32::INFINITY), c.encode(f32::MAX));
             assert_eq!(c.is_nan(c.encode(f32::NAN)), c.nan_code().is_some());
             let words: Vec<u32> = c.words().collect();

@@ -232,6 +232,7 @@ fn run(o: &Encode, args: &mut HostArgs<'_>, threads: Threads) {
     }
     s.reset();
     let codebook = s.codebook().expect("codes of a codebook");
+    let encode = codebook.encoder();
     let row_words = out.layout.row_words();
     let pieces = codes.chunks_mut(piece * row_words).enumerate();
     let seen = threads.for_each(pieces, |(i, words)| {
@@ -241,7 +242,7 @@ fn run(o: &Encode, args: &mut HostArgs<'_>, threads: Threads) {
             amax = amax.max(cpu::largest(&v));
             nan |= v.iter().any(|v| v.is_nan());
             let (codes, padding) = bytemuck::cast_slice_mut::<u32, u8>(words).split_at_mut(cols);
-            codes.iter_mut().zip(&v).for_each(|(code, v)| *code = codebook.encode(*v));
+            encode(&v, codes);
             padding.fill(0);
         }
         (amax, nan)
