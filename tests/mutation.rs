@@ -334,7 +334,7 @@ const SHADERS: &[(&str, &str, &str, &str)] = &[
     ("encode", "plain", "max_of(select(vec4(0u), m, counts))", "m.x"),
     ("encode", "plain", "if sums[AMAX] >= INFINITY {", "if false {"),
     ("encode", "plain", "if range.y == 0u && range.x < params.least_range {", "if false {"),
-    ("encode", "plain", "u32(lane % 2u == 0u), SMALLEST_NORMAL", "1u, SMALLEST_NORMAL"),
+    ("encode", "plain", "u32(lane % 2u == 0u);", "1u;"),
     ("encode", "plain", "MAGNITUDE - (first - 1u)", "MAGNITUDE - first"),
     ("encode", "plain", "extractBits(significand, 7u, 1u)", "0u"),
     ("encode", "plain", "(middle % TOP) << 16u", "0u"),

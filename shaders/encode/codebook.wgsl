@@ -117,7 +117,10 @@ fn main(@builtin(local_invocation_index) lane: u32) {
     record[TABLE + 128u + lane] = number | SIGN;
     if lane < LAST {
         // The least magnitude that is a later code: a tie, where there is one, goes to the even code.
-        let first = max(restored(2u * lane + 1u) + u32(lane % 2u == 0u), SMALLEST_NORMAL);
+        let bits = restored(2u * lane + 1u);
+        let even = u32(lane % 2u == 0u);
+        // Beyond the largest number there is but Inf.
+        let first = select(max(bits + even, SMALLEST_NORMAL), INFINITY, bits == LARGEST);
         record[THRESHOLDS + BELOW + 1u + lane] = first | SIGN;
         record[THRESHOLDS + BELOW - 1u - lane] = MAGNITUDE - (first - 1u);
     }

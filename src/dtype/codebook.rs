@@ -107,6 +107,7 @@ impl Codebook {
 
     /// The codebook of these numbers; `codes` in order, and the least key of each but the first.
     pub(super) fn of(table: [u32; 256], codes: &[u8], keys: &[u32]) -> Self {
+        debug_assert!(keys.is_sorted());
         let nan = (0..256).find(|c| f32::from_bits(table[*c as usize]).is_nan()).unwrap_or(NO_NAN);
         let mut all = Self { table, thresholds: [u32::MAX; 256], order: [0; 256] };
         all.thresholds[0] = nan;

@@ -42,6 +42,8 @@ const ONE: u64 = 1 << POINT;
 const TOP: u64 = 15;
 /// The largest α.
 const ALPHA: u64 = 128;
+/// Bits of the largest f32.
+const LARGEST: u32 = f32::MAX.to_bits();
 /// The code of the largest finite E5M2.
 const LAST: u8 = 0x7B;
 
@@ -109,8 +111,10 @@ impl S2fp8 {
             table[usize::from(code | 0x80)] = bits | 0x8000_0000;
         }
         // The least magnitude that is a later code than `code`: a tie, where there is one, goes to the even code.
-        let first = |code: u8| {
-            (squeezed(log_of(u32::from(code) * 2 + 1)) + u32::from(code.is_multiple_of(2))).max(0x0080_0000)
+        // Beyond the largest number there is but Inf.
+        let first = |code: u8| match squeezed(log_of(u32::from(code) * 2 + 1)) {
+            LARGEST => 0x7F80_0000,
+            bits => (bits + u32::from(code.is_multiple_of(2))).max(0x0080_0000),
         };
         let negative = (1..=LAST).rev().map(|code| 0x7FFF_FFFF - (first(code - 1) - 1));
         let positive = (0..LAST).map(|code| first(code) | 0x8000_0000);
