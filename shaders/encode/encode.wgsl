@@ -25,7 +25,6 @@ override WORKGROUP: u32;
 var<workgroup> thresholds: array<u32, 256>;
 var<workgroup> order: array<u32, 64>;
 var<workgroup> group_amax: atomic<u32>;
-var<workgroup> group_flags: atomic<u32>;
 
 // Bits as integers in the order of the numbers; subnormals as zeros of their sign.
 fn key(bits: u32) -> u32 {
@@ -68,14 +67,16 @@ fn main(
             // Padding is 0, which is code 0.
             codes = vec4(code_of(bits.x), code_of(bits.y), code_of(bits.z), code_of(bits.w));
             atomicMax(&group_amax, max_of(magnitude(bits)));
-            let lost = select(HAS_NAN | LOST_NAN, HAS_NAN, thresholds[0] < 256u);
-            atomicOr(&group_flags, select(0u, lost, any(is_nan(bits))));
         }
         out_values[i - params.out_origin] = fp8_pack(codes);
     }
     workgroupBarrier();
     if lane == 0u {
-        atomicMax(&out_record[2], atomicLoad(&group_amax));
-        out_raise(atomicLoad(&group_flags));
+        let amax = atomicLoad(&group_amax);
+        atomicMax(&out_record[2], amax);
+        // NaN wins the maximum.
+        if amax > INFINITY {
+            out_raise(select(HAS_NAN | LOST_NAN, HAS_NAN, thresholds[0] < 256u));
+        }
     }
 }

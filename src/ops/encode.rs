@@ -170,8 +170,8 @@ fn schedule(o: &Encode, _: &Tuning, caps: &Capabilities) -> Schedule {
         workspace.push(4 * u64::from(SUMS));
     }
     let params = Params::new(&[("x_quads", x.row_quads()), ("out_quads", out.row_quads())]);
-    // Thresholds and codes in order; amax and flags.
-    let shared = 4 * (256 + 64) + 8;
+    // Thresholds and codes in order; amax.
+    let shared = 4 * (256 + 64 + 1);
     stages.push(
         StageBuilder::new(shader!("encode/encode.wgsl"))
             .operand("x", 1, x.element())
@@ -236,24 +236,23 @@ fn run(o: &Encode, args: &mut HostArgs<'_>, threads: Threads) {
     let row_words = out.layout.row_words();
     let pieces = codes.chunks_mut(piece * row_words).enumerate();
     let seen = threads.for_each(pieces, |(i, words)| {
-        let (mut v, mut amax, mut nan) = (vec![0.0; cols], 0, false);
+        let (mut v, mut amax) = (vec![0.0; cols], 0);
         for (row, words) in (i * piece..).zip(words.chunks_exact_mut(row_words)) {
             x.numbers(row, 0, &mut v);
             amax = amax.max(cpu::largest(&v));
-            nan |= v.iter().any(|v| v.is_nan());
             let (codes, padding) = bytemuck::cast_slice_mut::<u32, u8>(words).split_at_mut(cols);
             encode(&v, codes);
             padding.fill(0);
         }
-        (amax, nan)
+        amax
     });
-    for (amax, nan) in seen {
-        s.see(0, amax);
-        if nan {
-            s.raise(flags::HAS_NAN | if codebook.nan_code().is_none() { flags::LOST_NAN } else { 0 });
-        }
+    seen.into_iter().for_each(|amax| s.see(0, amax));
+    // NaN wins the maximum.
+    let amax = f32::from_bits(s.record().amax_bits);
+    if amax.is_nan() {
+        s.raise(flags::HAS_NAN | if codebook.nan_code().is_none() { flags::LOST_NAN } else { 0 });
     }
-    if o.coding == Coding::S2fp8 && !f32::from_bits(s.record().amax_bits).is_finite() {
+    if o.coding == Coding::S2fp8 && !amax.is_finite() {
         s.raise(flags::NON_FINITE_AMAX);
     }
     record.copy_from_slice(s.words());

@@ -310,8 +310,9 @@ impl HostTensor {
         let codes: Vec<u8> = x.iter().map(|v| codebook.encode(*v)).collect();
         let mut coded = Self::from_codebook(codebook, &codes, self.shape())?;
         if let Some(s) = &mut coded.scales {
-            x.iter().for_each(|v| s.see(0, crate::cpu::magnitude(*v)));
-            if codebook.nan_code().is_none() && x.iter().any(|v| v.is_nan()) {
+            let amax = crate::cpu::largest(&x);
+            s.see(0, amax);
+            if codebook.nan_code().is_none() && f32::from_bits(amax).is_nan() {
                 s.raise(flags::HAS_NAN | flags::LOST_NAN);
             }
         }
