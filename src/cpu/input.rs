@@ -79,10 +79,8 @@ impl<'a> Input<'a> {
 
     /// Codes of a codebook become what they mean; all becomes NaN where a NaN was lost.
     fn mean(&self, out: &mut [f32]) {
-        let Some(s) = &self.scales else { return };
-        s.look_up(out);
-        if s.lost_nan() {
-            out.fill(f32::NAN);
+        if let Some(s) = &self.scales {
+            s.look_up(out);
         }
     }
 

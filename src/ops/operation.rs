@@ -5,7 +5,6 @@ use super::Real;
 use crate::gpu::{Capabilities, Schedule, Tuning};
 use crate::{
     cpu::{HostArgs, Threads},
-    scale::Scales,
     tensor::{DeviceTensor, Element, HostTensor, Operand, TensorError, rows},
 };
 use std::fmt::{self, Debug};
@@ -323,9 +322,6 @@ impl Inputs {
             rows::decode(t.layout(), t.words(), i, 0, row);
             if let Some(s) = t.scales() {
                 s.look_up(row);
-            }
-            if t.scales().is_some_and(Scales::lost_nan) {
-                row.fill(f32::NAN);
             }
         }
         x.into_iter().map(f64::from).collect()

@@ -112,8 +112,11 @@ impl Scales {
         self.words.len() == CODEBOOK_WORDS && self.granularity == Granularity::PerTensor
     }
 
-    /// Codes, as numbers, become what they mean, if there is a codebook.
+    /// Codes, as numbers, become what they mean, if there is a codebook; all becomes NaN where one was lost.
     pub(crate) fn look_up(&self, codes: &mut [f32]) {
+        if self.lost_nan() {
+            return codes.fill(f32::NAN);
+        }
         if self.has_codebook() {
             let table = &self.words[4..260];
             codes.iter_mut().for_each(|v| *v = f32::from_bits(table[*v as usize]));

@@ -162,6 +162,7 @@ impl HostTensor {
         let mut x = vec![0.0; layout.cols() as usize];
         for row in 0..layout.rows() as usize {
             rows::decode(layout, self.words(), row, 0, &mut x);
+            // A NaN that no code holds spoils them all.
             if let Some(scales) = self.scales() {
                 scales.look_up(&mut x);
             }
@@ -170,9 +171,6 @@ impl HostTensor {
                     let group = map.group(row, col);
                     (scales.scale_of(group), group)
                 });
-                // A NaN that no code holds spoils them all.
-                let lost = self.scales().is_some_and(|s| s.lost_nan());
-                let code = if lost { f32::NAN } else { code };
                 if !code.is_finite() {
                     return Err(TensorError::Number {
                         what: "weights",
