@@ -1,6 +1,6 @@
 //! Columns of the table: what is done beside the standard scheme.
 
-use crate::{models::Result, some, study::Batch};
+use crate::{models::Result, study::Batch};
 use quarter::{
     Context, Error,
     nn::ptq::{Compiled, Network, Quantized, Ranges, Scheme, Smooth},
@@ -115,4 +115,14 @@ async fn fallback(
     let tuned = network.tune(ctx, scheme, Some(ranges), &order, TARGET, metric).await?;
     let note = format!("; {} of {} in f32", tuned.steps.len() - 1, order.len());
     Ok(Made { quantized: tuned.quantized, note })
+}
+
+/// The first batches with so many samples together.
+fn some(batches: &[Batch], samples: usize) -> &[Batch] {
+    let mut sum = 0;
+    let enough = batches.iter().position(|b| {
+        sum += b.rows;
+        sum >= samples
+    });
+    &batches[..enough.map_or(batches.len(), |last| last + 1)]
 }

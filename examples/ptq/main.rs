@@ -27,7 +27,7 @@ use quarter::{
     nn::ptq::{Approach, Network, Numbers, Scheme},
 };
 use std::process::ExitCode;
-use study::{Batch, Study, answers, layouts};
+use study::{Study, answers, layouts};
 
 /// Quantises trained networks on the CPU by every scheme of the paper and compares what they answer with f32: figure, loss in percent
 /// with its 95 % interval, verdict at 1 %.
@@ -169,14 +169,4 @@ fn shown(loss: &Loss) -> String {
         Verdict::Undecided => "undecided",
     };
     format!("{value:.2} % ({low:.2} to {high:.2}) {verdict}")
-}
-
-/// The first batches with so many samples together.
-fn some(batches: &[Batch], samples: usize) -> &[Batch] {
-    let mut sum = 0;
-    let enough = batches.iter().position(|b| {
-        sum += b.rows;
-        sum >= samples
-    });
-    &batches[..enough.map_or(batches.len(), |last| last + 1)]
 }

@@ -2,10 +2,10 @@
 
 use super::{Graph, Recipe, Value};
 use crate::{
-    dtype::{Format, Overflow},
+    dtype::Format,
     error::Error,
     ops::{DescriptorError, expect_number, unscaled},
-    scale::{Granularity, Scale, Scales},
+    scale::{Granularity, Scale},
     tensor::{DType, Element, HostTensor},
 };
 
@@ -61,9 +61,7 @@ impl Precision {
         expect_number(op, what, w.layout().element())?;
         Ok(match self.weights {
             None => w.clone(),
-            Some(Format::E5M2) => {
-                w.quantize_with(Format::E5M2, Scales::unit(Granularity::PerTensor, 1), Overflow::Saturate)?
-            }
+            Some(Format::E5M2) => w.cast(Format::E5M2)?,
             Some(f) => w.quantize(f, Granularity::PerChannel { axis })?,
         })
     }

@@ -64,7 +64,7 @@ impl Operation for Dequantize {
     ];
 
     fn operands(&self) -> Result<Vec<Operand>, DescriptorError> {
-        if !matches!(self.from.dtype(), DType::F8(_) | DType::Code8) {
+        if !self.from.dtype().is_coded() {
             let got = self.from.to_string();
             return Err(DescriptorError::new(
                 Self::NAME,

@@ -38,6 +38,11 @@ impl DType {
             _ => None,
         }
     }
+
+    /// Whether elements are 8-bit codes, of a format or of a codebook.
+    pub(crate) const fn is_coded(self) -> bool {
+        matches!(self, Self::F8(_) | Self::Code8)
+    }
 }
 
 impl fmt::Display for DType {

@@ -184,6 +184,11 @@ impl HostTensor {
         self.encode(layout, scales, overflow)
     }
 
+    /// The same by scale 1.
+    pub(crate) fn cast(&self, format: Format) -> Result<Self, TensorError> {
+        self.quantize_with(format, Scales::unit(Granularity::PerTensor, 1), Overflow::Saturate)
+    }
+
     fn expect_unscaled(&self) -> Result<(), TensorError> {
         match self.layout.element().dtype() {
             DType::F32 | DType::F16 | DType::Bf16 => Ok(()),
@@ -210,7 +215,7 @@ impl HostTensor {
     }
 
     /// amax of every group.
-    fn scan(&self, scales: &mut Scales) {
+    pub(crate) fn scan(&self, scales: &mut Scales) {
         let map = scales.granularity().map(self.layout.shape());
         let mut x = vec![0.0; self.layout.cols() as usize];
         for row in 0..self.layout.rows() as usize {
@@ -360,7 +365,7 @@ impl HostTensor {
     /// [`TensorError::Kind`] when the tensor is not 8-bit.
     pub fn codes(&self) -> Result<Vec<u8>, TensorError> {
         match self.layout.element().dtype() {
-            DType::F8(_) | DType::Code8 => Ok(self.unpad()),
+            dtype if dtype.is_coded() => Ok(self.unpad()),
             got => Err(TensorError::Kind { what: "codes", expected: "an 8-bit float", got }),
         }
     }

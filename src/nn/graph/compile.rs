@@ -6,7 +6,7 @@ use crate::{
     error::Error,
     ops::Slots,
     plan::Choice,
-    tensor::{Access, DType, DeviceTensor, TensorError},
+    tensor::{Access, DeviceTensor, TensorError},
 };
 
 impl Graph {
@@ -62,7 +62,7 @@ impl Graph {
                 let o = node.operands.iter().find(|o| o.role == *role).expect("an operand");
                 // Given scales are those of one tensor; what has none but 1, or finds them in every run, may stand where another
                 // stood, and leave its place to others.
-                let own = matches!(layout.element().dtype(), DType::F8(_) | DType::Code8);
+                let own = layout.element().dtype().is_coded();
                 shared[root.index] = !own || o.scales == Access::Write;
                 let reused = free.iter().position(|t| shared[root.index] && t.layout() == layout);
                 tensors[root.index] = Some(match reused {

@@ -2,9 +2,10 @@
 
 use super::Numbers;
 use crate::{
+    cpu,
     error::Error,
     nn::Value,
-    scale::{Granularity, Scale},
+    scale::{Granularity, Scale, Scales},
     tensor::HostTensor,
 };
 
@@ -25,15 +26,10 @@ impl Cut {
     /// The value as integers times their scale.
     pub fn rounded(&self, x: &HostTensor) -> Result<HostTensor, Error> {
         let mut numbers = x.to_f32();
-        let scale = self.scale.unwrap_or_else(|| scale(amax(&numbers)));
+        let scale = self.scale.unwrap_or_else(|| scale(f32::from_bits(cpu::largest(&numbers))));
         numbers.iter_mut().for_each(|v| *v = round(*v, scale));
         Ok(HostTensor::from_f32(&numbers, x.shape())?)
     }
-}
-
-/// The largest magnitude; NaN and Inf count.
-fn amax(x: &[f32]) -> f32 {
-    f32::from_bits(x.iter().map(|v| v.to_bits() & 0x7FFF_FFFF).max().unwrap_or(0))
 }
 
 /// The scale at which this amax becomes the largest integer; 1 where [`Scale::from_amax`] gives 1.
@@ -53,15 +49,11 @@ fn round(v: f32, scale: Scale) -> f32 {
 pub(super) fn weights(w: &HostTensor, granularity: Granularity, scaled: bool) -> Result<HostTensor, Error> {
     let mut numbers = w.to_f32();
     let (map, cols) = (granularity.map(w.shape()), w.layout().cols() as usize);
-    let group = |i: usize| map.group(i / cols, i % cols);
-    let groups = granularity.groups(w.shape()).unwrap_or(1) as usize;
-    let mut maxima = vec![0f32; groups];
-    for (i, v) in numbers.iter().enumerate() {
-        let most = &mut maxima[group(i)];
-        *most = amax(&[*most, *v]);
-    }
+    let mut maxima = Scales::unit(granularity, granularity.groups(w.shape()).unwrap_or(1) as usize);
+    w.scan(&mut maxima);
     for (i, v) in numbers.iter_mut().enumerate() {
-        *v = round(*v, if scaled { scale(maxima[group(i)]) } else { Scale::ONE });
+        let amax = maxima.amax_of(map.group(i / cols, i % cols));
+        *v = round(*v, if scaled { scale(amax) } else { Scale::ONE });
     }
     Ok(HostTensor::from_f32(&numbers, w.shape())?)
 }

@@ -58,12 +58,7 @@ pub use smooth::{Smooth, Smoothed, Smoothing};
 pub use tune::{Step, Tuned};
 
 use super::{Graph, Model, Value, graph::Source};
-use crate::{
-    context::Context,
-    error::Error,
-    scale::Progress,
-    tensor::{Access, HostTensor},
-};
+use crate::{context::Context, error::Error, scale::Progress, tensor::HostTensor};
 use rewrite::Rewrite;
 use std::collections::HashSet;
 
@@ -112,10 +107,7 @@ impl Network {
     ) -> Result<(), Error> {
         for root in roots {
             let made = matches!(self.graph.source(root), Source::Made | Source::Scaled(_));
-            let mut writers = self.graph.nodes().iter().filter(|node| {
-                let written = node.operands.iter().filter(|o| o.access != Access::Read);
-                written.filter_map(|o| node.value(o.role)).any(|v| self.graph.root(v) == root)
-            });
+            let mut writers = self.graph.nodes().iter().filter(|node| node.writes(&self.graph, root));
             if let Some(node) = writers.nth(usize::from(made)) {
                 let expected = "activations that are written once".to_owned();
                 let got = format!("one that {} writes again", node.name);

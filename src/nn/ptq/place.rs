@@ -162,7 +162,7 @@ fn of(graph: &Graph, node: &Node, scheme: &Scheme) -> Result<Vec<Place>, Left> {
         let given = given(role);
         let Some(numbers) = (if given { scheme.weights } else { scheme.activations }) else { continue };
         let element = node.value(role).map(|v| graph.at(v).element());
-        if element.is_some_and(|e| matches!(e.dtype(), DType::F8(_) | DType::Code8)) {
+        if element.is_some_and(|e| e.dtype().is_coded()) {
             return Err(Left::Coded(role));
         }
         if element.is_none_or(|e| e.dtype() == DType::U32) {

@@ -8,14 +8,14 @@ use super::{
 };
 use crate::{
     context::Context,
-    dtype::{Format, Overflow},
+    dtype::Format,
     error::Error,
     nn::{
         Recipe, Value,
         graph::{Graph, Node, Source},
     },
     ops::{BatchNorm, Unary, problem::Problem},
-    scale::{Granularity, Scale, Scales},
+    scale::{Granularity, Scale},
     tensor::{Element, HostTensor, TensorError},
 };
 use std::{
@@ -213,9 +213,7 @@ impl<'a> Walk<'a> {
         let w = self.network.given(ctx, v).await?;
         let cast = self.scheme.approach == Approach::Cast;
         let w = match place.numbers {
-            Numbers::Float(f) if cast => {
-                w.quantize_with(f, Scales::per_tensor(Scale::ONE), Overflow::Saturate)?
-            }
+            Numbers::Float(f) if cast => w.cast(f)?,
             Numbers::Float(f) => w.quantize(f, place.granularity)?,
             Numbers::Int8 => int8::weights(&w, place.granularity, !cast)?,
         };
